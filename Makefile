@@ -1,0 +1,47 @@
+# Two commands are all a newcomer needs: `make run` and `make test`.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test check unit bench crashtest fuzz docs clean
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+run: $(VENV)/.installed
+	$(BIN)/estafeta --home run/demo demo
+
+test: check unit
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m estafeta.cli.docs --check
+
+unit: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n 2
+
+docs: $(VENV)/.installed
+	$(BIN)/python -m estafeta.cli.docs --write
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,bench]'
+	$(BIN)/python -m benchmarks
+
+crashtest: $(VENV)/.installed
+	$(BIN)/estafeta crashtest
+
+fuzz: $(VENV)/.installed-dev
+	$(BIN)/python tests/fuzz/run.py
+
+clean:
+	rm -rf $(VENV) run .mypy_cache .ruff_cache .pytest_cache .hypothesis

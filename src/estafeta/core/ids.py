@@ -1,0 +1,17 @@
+"""Identifiers: integers that the type checker keeps apart."""
+
+from typing import NewType
+
+AccountId = NewType("AccountId", int)
+"""A mail account; never used again after its account is purged."""
+
+MailboxId = NewType("MailboxId", int)
+"""A mailbox (folder) within one account. INBOX is always 1."""
+
+ContentId = NewType("ContentId", int)
+"""A stored message content: the pack it was born in << 40 | its first offset there. Keeps its value when moved."""
+
+PackId = NewType("PackId", int)
+"""A pack of contents (docs/internals/store.md)."""
+
+INBOX = MailboxId(1)
