@@ -1,0 +1,1 @@
+"""Addresses, envelopes, header fields and MIME structure: bytes and values, no I/O."""

@@ -1,0 +1,87 @@
+"""The first words of a message for a list of messages (RFC 8970 3.1). Never raises; costs no more than its input."""
+
+import binascii
+import html
+import re
+
+from estafeta.mail.charsets import decode_text
+from estafeta.mail.encodedwords import decode_base64
+
+MAX_CHARACTERS = 255
+"""RFC 8970 3.1: at most 256; one less, as column types of databases have it."""
+_ENOUGH = 512
+"""Octets of plain text looked at first: mostly they hold MAX_CHARACTERS."""
+_TAG = re.compile(r"/?([A-Za-z][A-Za-z0-9]*)")
+_HIDDEN = frozenset({"style", "script", "title", "head", "template"})
+_INLINE = frozenset({"a", "b", "i", "u", "em", "strong", "span", "font", "small", "big", "sub", "sup", "code", "tt"})
+
+
+def make_preview(sample: bytes, subtype: bytes, encoding: bytes, charset: str, *, torn: bool) -> str:
+    """One line of at most MAX_CHARACTERS from the beginning of a text part.
+
+    `sample`: the first octets of its body as they were sent; `torn`: there are more than these.
+    """
+    if encoding == b"base64":
+        sample = decode_base64(sample)
+    elif encoding == b"quoted-printable":
+        sample = binascii.a2b_qp(sample)
+    if subtype != b"html" and len(sample) > _ENOUGH:
+        text = _collapse(decode_text(sample[:_ENOUGH], charset).rstrip("\ufffd"))
+        if len(text) > MAX_CHARACTERS:
+            return _cut(text)
+    text = decode_text(sample, charset)
+    if torn:
+        text = text.rstrip("\ufffd")
+    return _cut(_collapse(strip_html(text) if subtype == b"html" else text))
+
+
+def _collapse(text: str) -> str:
+    line = " ".join(text.split())
+    if line.isprintable():
+        return line
+    return " ".join("".join(c if c.isprintable() else " " for c in line).split())
+
+
+def _cut(line: str) -> str:
+    return line[:MAX_CHARACTERS].rstrip()
+
+
+def strip_html(text: str) -> str:
+    """The text between the tags, without styles, scripts, the head and comments. For reading, not for showing as
+    HTML: it makes nothing safe."""
+    out: list[str] = []
+    lower = text.lower()
+    if len(lower) != len(text):  # a few letters grow in lower case; offsets must agree
+        lower = text
+    at = 0
+    while True:
+        tag = text.find("<", at)
+        if tag < 0:
+            out.append(text[at:])
+            break
+        out.append(text[at:tag])
+        at = _after_tag(text, lower, tag, out)
+        if at < 0:
+            break
+    return html.unescape("".join(out))
+
+
+def _after_tag(text: str, lower: str, tag: int, out: list[str]) -> int:
+    """Where text goes on after what opens at `tag`, -1 for nowhere."""
+    if text.startswith("<!--", tag):
+        end = text.find("-->", tag + 4)
+        return end + 3 if end >= 0 else -1
+    name = _TAG.match(text, tag + 1)
+    if name is None and text[tag + 1 : tag + 2] not in ("!", "?"):
+        out.append("<")
+        return tag + 1
+    end = text.find(">", tag)
+    if end < 0:
+        return -1
+    word = lower[name.start(1) : name.end(1)] if name is not None else ""
+    if word not in _INLINE:
+        out.append(" ")
+    if word in _HIDDEN and text[tag + 1] != "/":
+        close = lower.find("</" + word, end)
+        end = text.find(">", close) if close >= 0 else -1
+    return end + 1 if end >= 0 else -1
