@@ -1,0 +1,195 @@
+"""The arguments of SMTP commands: octets after the verb in, an event or the reply that refuses them out.
+
+Grammar: RFC 5321 4.1.1 and 4.1.2, with the parameters of RFC 1870 (SIZE), RFC 6152 (BODY), RFC 3030 (BINARYMIME, BDAT),
+RFC 6531 (SMTPUTF8) and RFC 4954 (AUTH). Addresses themselves are taken apart by `estafeta.mail.address`.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from estafeta.core.errors import EstafetaError
+from estafeta.mail.address import Address, parse_path
+from estafeta.protocols.smtp import replies
+from estafeta.protocols.smtp.events import Body, Mail, Rcpt
+from estafeta.protocols.smtp.limits import HELLO_NAME, NUMBER_DIGITS, SmtpSettings
+from estafeta.protocols.smtp.replies import Reply
+
+# Reverse-path and Forward-path, RFC 5321 4.1.2, only as far as to find where they end: a Quoted-string may hold >
+# and spaces. The standard asks for <> and for no space after the colon; devices and scripts get both wrong, so both
+# are taken.
+_PATH: Final = re.compile(rb' *(<(?:"(?:[^"\\]|\\.)*+"|[^"<>])*+>|[^<>" ]+)(?: +(.*))?\Z')
+
+# esmtp-param = esmtp-keyword ["=" esmtp-value]; esmtp-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-")
+# esmtp-value = 1*(%d33-60 / %d62-126), to which RFC 6531 3.3 adds UTF8-non-ascii
+_PARAMETER: Final = re.compile(rb"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~\x80-\xff]+))?\Z")
+
+# xtext = *(xchar / hexchar), RFC 3461 4; a "+" not followed by two upper case hexadecimal digits is an error
+_XTEXT: Final = re.compile(rb"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+\Z")
+_HEXCHAR: Final = re.compile(rb"\+([0-9A-F]{2})")
+
+_MECHANISM: Final = re.compile(rb"[A-Za-z0-9_-]{1,20}\Z")  # RFC 4422 3.1
+
+Value = int | str | bool | Body
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What the grammar of a command depends on."""
+
+    settings: SmtpSettings
+    extended: bool = False
+    """The client greeted with EHLO or LHLO."""
+    authenticated: bool = False
+
+
+def parse_hello(argument: bytes) -> str | Reply:
+    """The name after HELO, EHLO or LHLO. RFC 5321 4.1.4: that it is no valid domain is no reason to refuse mail."""
+    if not argument or b" " in argument or len(argument) > HELLO_NAME or not argument.isascii():
+        return replies.NAME_WANTED
+    return argument.decode("ascii")
+
+
+def parse_mail(argument: bytes, session: Session) -> Mail | Reply:
+    """`FROM:<reverse-path> [SP Mail-parameters]` (RFC 5321 4.1.1.2)."""
+    match = _PATH.match(argument, 5) if argument[:5].upper() == b"FROM:" else None
+    if match is None:
+        return replies.MAIL_SYNTAX
+    path, rest = match.groups()
+    fields = _mail_parameters(rest, session) if rest else {}
+    if isinstance(fields, Reply):
+        return fields
+    address = _address(path, bool(fields.get("smtputf8")), replies.BAD_SENDER)
+    if isinstance(address, Reply):
+        return address
+    if address is not None and not address.domain:
+        return replies.BAD_SENDER  # RFC 5321 4.1.1.3 lets the bare postmaster be a recipient only
+    return Mail(address, **fields) if fields else Mail(address)
+
+
+def parse_rcpt(argument: bytes, *, smtputf8: bool) -> Rcpt | Reply:
+    """`TO:<forward-path> [SP Rcpt-parameters]` (RFC 5321 4.1.1.3). No parameter is known yet."""
+    match = _PATH.match(argument, 3) if argument[:3].upper() == b"TO:" else None
+    if match is None:
+        return replies.RCPT_SYNTAX
+    path, rest = match.groups()
+    if rest:
+        parameters = _parameters(rest)
+        return parameters if isinstance(parameters, Reply) else replies.UNKNOWN_PARAMETER
+    address = _address(path, smtputf8, replies.BAD_RECIPIENT)
+    if isinstance(address, Reply):
+        return address
+    return replies.BAD_RECIPIENT if address is None else Rcpt(address)
+
+
+def parse_bdat(argument: bytes) -> tuple[int, bool] | None:
+    """`bdat-cmd = "BDAT" SP chunk-size [SP end-marker]` (RFC 3030 2): octets and whether it is the last; or None."""
+    size, _, marker = argument.partition(b" ")
+    if not size.isdigit() or len(size) > NUMBER_DIGITS or marker.strip().upper() not in (b"", b"LAST"):
+        return None
+    return int(size), bool(marker)
+
+
+def parse_auth(argument: bytes) -> tuple[str, bytes | None] | Reply:
+    """`AUTH mechanism [initial-response]` (RFC 4954 4): the name in upper case, the response as it came."""
+    mechanism, space, initial = argument.partition(b" ")
+    if not _MECHANISM.match(mechanism) or (space and not initial) or b" " in initial:
+        return replies.AUTH_SYNTAX
+    return mechanism.decode("ascii").upper(), initial if space else None
+
+
+def parse_lookup(argument: bytes, session: Session) -> tuple[str, bool] | Reply:
+    """The String of VRFY and EXPN (RFC 5321 4.1.1.6), and whether SMTPUTF8 came after it (RFC 6531 3.7.4.2)."""
+    smtputf8 = False
+    if session.settings.smtputf8 and session.extended and argument.upper().endswith(b" SMTPUTF8"):
+        argument, smtputf8 = argument[:-9].rstrip(), True
+    if not argument:
+        return replies.ARGUMENT_WANTED
+    if not argument.isascii() and not smtputf8:
+        return replies.NEEDS_SMTPUTF8
+    try:
+        return argument.decode(), smtputf8
+    except UnicodeDecodeError:
+        return replies.BAD_CHARACTER
+
+
+def _address(path: bytes, smtputf8: bool, refusal: Reply) -> Address | Reply | None:
+    if not smtputf8 and not path.isascii():
+        return replies.NEEDS_SMTPUTF8
+    try:
+        return parse_path(path, smtputf8=smtputf8)
+    except EstafetaError:
+        return refusal
+
+
+def _parameters(rest: bytes) -> dict[bytes, bytes | None] | Reply:
+    """Keywords in upper case with their values. RFC 5321 4.1.1.11 leaves no meaning for one that comes twice."""
+    found: dict[bytes, bytes | None] = {}
+    for item in rest.split():
+        match = _PARAMETER.match(item)
+        if match is None:
+            return replies.BAD_PARAMETER
+        keyword = match.group(1).upper()
+        if keyword in found:
+            return replies.BAD_PARAMETER
+        found[keyword] = match.group(2)
+    return found
+
+
+def _mail_parameters(rest: bytes, session: Session) -> dict[str, Any] | Reply:
+    parameters = _parameters(rest)
+    if isinstance(parameters, Reply):
+        return parameters
+    fields: dict[str, Any] = {}
+    for keyword, value in parameters.items():
+        parse = _MAIL_PARAMETERS.get(keyword) if session.extended else None
+        # RFC 5321 4.1.1.11: 555 for a parameter that was not offered, which after HELO is any.
+        parsed = parse(value, session) if parse else replies.UNKNOWN_PARAMETER
+        if isinstance(parsed, Reply):
+            return parsed
+        fields[keyword.decode("ascii").lower()] = parsed
+    return fields
+
+
+def _size(value: bytes | None, session: Session) -> int | Reply:
+    # RFC 1870 3: size-value = 1*20DIGIT; 6.1: refused at once if it is more than we take.
+    if value is None or not value.isdigit() or len(value) > NUMBER_DIGITS:
+        return replies.BAD_PARAMETER
+    size, limit = int(value), session.settings.max_message_bytes
+    return replies.MESSAGE_TOO_BIG if limit and size > limit else size
+
+
+def _body(value: bytes | None, session: Session) -> Body | Reply:
+    # RFC 6152 2, RFC 3030 3: body-value = "7BIT" / "8BITMIME" / "BINARYMIME"
+    body = _BODIES.get(value.upper()) if value else None
+    if body is None or (body is Body.BINARY and not session.settings.chunking):
+        return replies.BAD_PARAMETER
+    return body
+
+
+def _smtputf8(value: bytes | None, session: Session) -> bool | Reply:
+    if not session.settings.smtputf8:
+        return replies.UNKNOWN_PARAMETER
+    return replies.BAD_PARAMETER if value is not None else True  # RFC 6531 3.4: no value
+
+
+def _auth(value: bytes | None, session: Session) -> str | Reply:
+    # RFC 4954 5: AUTH=xtext of an address, or AUTH=<>
+    if not session.settings.auth_mechanisms:
+        return replies.UNKNOWN_PARAMETER
+    if value is None or not _XTEXT.match(value):
+        return replies.BAD_PARAMETER
+    if value == b"<>" or not session.authenticated:
+        return ""  # the word of a client that is not trusted counts as <>
+    return _HEXCHAR.sub(lambda match: bytes((int(match.group(1), 16),)), value).decode("utf-8", "replace")
+
+
+_BODIES: Final = {body.value.encode("ascii"): body for body in Body}
+
+_MAIL_PARAMETERS: Final[dict[bytes, Callable[[bytes | None, Session], Value | Reply]]] = {
+    b"SIZE": _size,
+    b"BODY": _body,
+    b"SMTPUTF8": _smtputf8,
+    b"AUTH": _auth,
+}

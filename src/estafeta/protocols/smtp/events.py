@@ -1,0 +1,163 @@
+"""What the SMTP machine tells its server. All but `Chunk` and `Abandoned` want an answer.
+
+`answer(Reply)` answers all of them; `MessageEnd` in LMTP can have `answer_each`, `Authenticate` wants `answer_auth`
+and `AuthNeed` wants `answer_need` unless it is refused with a reply. A 4xx or 5xx reply leaves the state as it was.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from estafeta.mail.address import Address
+from estafeta.protocols.sasl import Need, Reason
+from estafeta.protocols.smtp.replies import Reply
+
+
+class HelloKind(StrEnum):
+    """The command that greeted."""
+
+    HELO = "HELO"
+    EHLO = "EHLO"
+    LHLO = "LHLO"
+
+
+class Body(StrEnum):
+    """What MAIL declared the content to be (RFC 6152, RFC 3030)."""
+
+    SEVEN_BIT = "7BIT"
+    EIGHT_BIT = "8BITMIME"
+    BINARY = "BINARYMIME"
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """HELO, EHLO or LHLO with the client's own name, not checked.
+
+    The text of a 250 is sent behind the host name and may be empty; the list of extensions is added.
+    """
+
+    name: str
+    kind: HelloKind
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """MAIL. `address` is None for the null reverse-path. `size` is what the client declared, in octets.
+
+    `auth` is the AUTH= parameter (RFC 4954 5): None if absent, empty for `<>` and from a client that has not
+    authenticated.
+    """
+
+    address: Address | None
+    size: int | None = None
+    body: Body = Body.SEVEN_BIT
+    smtputf8: bool = False
+    auth: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rcpt:
+    """RCPT. `<Postmaster>` comes without a domain (RFC 5321 4.1.1.3): this host's own."""
+
+    address: Address
+    params: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """DATA, or the first BDAT, of a transaction with `recipients` accepted recipients. 354 lets the content come."""
+
+    recipients: int
+    bdat: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The next octets of the content: dots unstuffed, line ends as the settings want them. No answer."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MessageEnd:
+    """The content is complete: `size` octets. The answer is the acknowledgement and ends the transaction."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """The transaction that MAIL opened is dropped without a message; forget what came of it. No answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls:
+    """STARTTLS. After a 220 the server sends the output, does the handshake and calls `tls_started`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """AUTH with an offered mechanism (upper case). Answer with `answer_auth(mechanism)`, or a 4xx/5xx reply."""
+
+    mechanism: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuthNeed:
+    """The mechanism asks the directory. Answer with `answer_need`, or a 4xx/5xx reply, which ends the exchange."""
+
+    need: Need
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """The credentials are right. Answer with `reply`, or a 4xx/5xx if `authcid` may not act as `authzid` or at all."""
+
+    authcid: str
+    authzid: str
+    mechanism: str
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class AuthFailed:
+    """An exchange failed. Answer with `reply` (after a pause, if wanted) or with a 421."""
+
+    reason: Reason
+    authcid: str
+    mechanism: str
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """VRFY. `replies.CANNOT_VERIFY` is the answer that tells nothing (RFC 5321 7.3)."""
+
+    argument: str
+    smtputf8: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Expand:
+    """EXPN, only where the settings allow it."""
+
+    argument: str
+    smtputf8: bool = False
+
+
+Event = (
+    Hello
+    | Mail
+    | Rcpt
+    | Data
+    | Chunk
+    | MessageEnd
+    | Abandoned
+    | StartTls
+    | Authenticate
+    | AuthNeed
+    | Authenticated
+    | AuthFailed
+    | Verify
+    | Expand
+)
