@@ -1,0 +1,186 @@
+"""Checking mailboxes and accounts: do counters, UIDs, MODSEQs and references agree with the messages that are there?
+
+Each account is read in one view of the database, so a server that goes on working gives no false alarms. Memory does
+not grow with accounts or messages. Each problem is one sentence that says what to do.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, case, func, or_, select
+
+from estafeta.mailboxes.tables import account_state, mailboxes, messages, tombstones
+from estafeta.mailboxes.tally import find_miscounts
+from estafeta.mailboxes.values import Flag
+from estafeta.storage.database import Database
+from estafeta.storage.tables import contents
+from estafeta.storage.verify import Problem, ProblemKind
+
+# Problems with single messages are listed one by one up to this many for each account.
+_LISTED = 100
+_REPAIR = "run 'estafeta store repair'"
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What the messages of one mailbox add up to. `uid`, `modseq`: the highest that was given out, as far as seen."""
+
+    messages: int = 0
+    unseen: int = 0
+    deleted: int = 0
+    bytes: int = 0
+    uid: int = 0
+    modseq: int = 0
+
+
+def check_references(database: Database) -> Iterator[Problem]:
+    """Contents against the messages that refer to them. One view of the database, for as long as it takes."""
+    for one in find_miscounts(database):
+        if one.refs is None:
+            continue  # check_accounts names the messages
+        if not one.messages:
+            sentence = f"Content {one.content_id} belongs to no message"
+        else:
+            sentence = f"Content {one.content_id} counts {one.refs} messages that refer to it, but {one.messages} do"
+        yield Problem(ProblemKind.REFERENCE, f"{sentence}: {_REPAIR}.")
+
+
+def check_accounts(database: Database) -> Iterator[Problem]:
+    """Every account: counters, UIDNEXT, MODSEQ, tombstones, and messages without content."""
+    for account_id in accounts(database):
+        with database.read() as conn:
+            sentences = [*_counter_problems(conn, account_id), *_message_problems(conn, account_id)]
+        for kind, sentence in sentences:
+            yield Problem(kind, f"Account {account_id}: {sentence}: {_REPAIR}.")
+
+
+def accounts(database: Database) -> Iterator[int]:
+    """The accounts that have rows in any table, in the order of their ids."""
+    last = -1
+    while True:
+        with database.read() as conn:
+            found = [
+                conn.execute(select(func.min(table.c.account_id)).where(table.c.account_id > last)).scalar_one()
+                for table in (account_state, mailboxes, messages, tombstones)
+            ]
+        ids = [one for one in found if one is not None]
+        if not ids:
+            return
+        last = min(ids)
+        yield last
+
+
+def count_mailboxes(conn: Connection, account_id: int) -> dict[int, Count]:
+    """What the mailboxes of an account hold, counted anew."""
+    counts = {row.mailbox_id: Count(*map(int, row[1:])) for row in conn.execute(_counted(account_id))}
+    gone = select(tombstones.c.mailbox_id, func.max(tombstones.c.uid), func.max(tombstones.c.modseq))
+    for mailbox_id, uid, modseq in conn.execute(
+        gone.where(tombstones.c.account_id == account_id).group_by(tombstones.c.mailbox_id)
+    ):
+        old = counts.get(mailbox_id, Count())
+        counts[mailbox_id] = Count(
+            old.messages, old.unseen, old.deleted, old.bytes, max(old.uid, uid), max(old.modseq, modseq)
+        )
+    return counts
+
+
+def _counted(account_id: int) -> Any:
+    m = messages.c
+    return (
+        select(
+            m.mailbox_id,
+            func.count(),
+            func.sum(case((m.flags.op("&")(int(Flag.SEEN)) == 0, 1), else_=0)),
+            func.sum(case((m.flags.op("&")(int(Flag.DELETED)) != 0, 1), else_=0)),
+            func.sum(m.size),
+            func.max(m.uid),
+            func.max(m.modseq),
+        )
+        .where(m.account_id == account_id)
+        .group_by(m.mailbox_id)
+    )
+
+
+def _counter_problems(conn: Connection, account_id: int) -> Iterator[tuple[ProblemKind, str]]:
+    counts = count_mailboxes(conn, account_id)
+    boxes = {row.mailbox_id: row for row in conn.execute(select(mailboxes).where(_of(mailboxes, account_id)))}
+    state = conn.execute(select(account_state).where(_of(account_state, account_id))).first()
+    for mailbox_id in sorted(counts.keys() - boxes.keys()):
+        yield ProblemKind.COUNTER, f"there are messages in mailbox {mailbox_id}, which is not there"
+    for mailbox_id, box in sorted(boxes.items()):
+        for sentence in _mailbox_problems(box, counts.get(mailbox_id, Count())):
+            yield ProblemKind.COUNTER, f"mailbox {box.name!r} {sentence}"
+    if state is None:
+        yield ProblemKind.COUNTER, "its state is missing"
+        return
+    for sentence in _account_problems(state, list(boxes.values()), list(counts.values())):
+        yield ProblemKind.COUNTER, sentence
+
+
+def _mailbox_problems(box: Any, count: Count) -> Iterator[str]:
+    for name in ("messages", "unseen", "deleted", "bytes"):
+        if getattr(box, name) != getattr(count, name):
+            yield f"says {getattr(box, name)} for {name}, but it is {getattr(count, name)}"
+    if box.uid_next <= count.uid:
+        yield f"would give out UID {box.uid_next} again, UID {count.uid} has been used"
+    if box.modseq < count.modseq:
+        yield f"is at MODSEQ {box.modseq}, but a change in it has {count.modseq}"
+
+
+def _account_problems(state: Any, boxes: list[Any], counts: list[Count]) -> Iterator[str]:
+    for name in ("messages", "bytes"):
+        total = sum(getattr(count, name) for count in counts)
+        if getattr(state, name) != total:
+            yield f"it says {getattr(state, name)} for {name}, but it is {total}"
+    highest = max((box.modseq for box in boxes), default=0)
+    if state.modseq < highest:
+        yield f"it is at MODSEQ {state.modseq}, but a mailbox has {highest}"
+    last = max((box.mailbox_id for box in boxes), default=0)
+    if state.last_mailbox_id < last:
+        yield f"it would give out mailbox {state.last_mailbox_id + 1} again"
+
+
+def _message_problems(conn: Connection, account_id: int) -> Iterator[tuple[ProblemKind, str]]:
+    for row in conn.execute(unfounded(account_id).limit(_LISTED)):
+        where = f"the message with UID {row.uid} in mailbox {row.mailbox_id}"
+        if row.content_size is None:
+            yield ProblemKind.REFERENCE, f"{where} has no content"
+        elif row.content_size != row.size:
+            yield ProblemKind.COUNTER, f"{where} says {row.size} octets, its content has {row.content_size}"
+        else:
+            yield ProblemKind.COUNTER, f"{where} has a MODSEQ older than itself"
+    for row in conn.execute(risen(account_id).limit(_LISTED)):
+        yield ProblemKind.REFERENCE, f"UID {row.uid} in mailbox {row.mailbox_id} is listed as gone, but is there"
+
+
+def unfounded(account_id: int) -> Any:
+    """Messages of an account whose content is missing or of another size, or whose MODSEQ cannot be."""
+    m = messages.c
+    return (
+        select(m.mailbox_id, m.uid, m.content_id, m.size, contents.c.size.label("content_size"))
+        .join_from(messages, contents, contents.c.content_id == m.content_id, isouter=True)
+        .where(
+            m.account_id == account_id,
+            or_(contents.c.content_id.is_(None), contents.c.size != m.size, m.modseq < m.created_modseq),
+        )
+        .order_by(m.mailbox_id, m.uid)
+    )
+
+
+def risen(account_id: int) -> Any:
+    """Tombstones of messages that are there."""
+    same = and_(
+        messages.c.account_id == tombstones.c.account_id,
+        messages.c.mailbox_id == tombstones.c.mailbox_id,
+        messages.c.uid == tombstones.c.uid,
+    )
+    return (
+        select(tombstones.c.mailbox_id, tombstones.c.uid, tombstones.c.modseq)
+        .join_from(tombstones, messages, same)
+        .where(tombstones.c.account_id == account_id)
+    )
+
+
+def _of(table: Any, account_id: int) -> Any:
+    return table.c.account_id == account_id

@@ -1,0 +1,1 @@
+"""Sockets: the pump between a connection and a protocol machine, connection limits, and the bus between workers."""

@@ -1,0 +1,408 @@
+"""The pump between a socket and a protocol machine: bytes in, events to the session, bytes out.
+
+A protocol gives a *machine* (sans-I/O, never raises on input) and a *session* that decides what each event means. The
+pump owns everything about the socket: TLS upgrade, back-pressure in both directions, time limits, closing. Events are
+handled synchronously; only a handler that must wait returns an awaitable, and the pump goes on when it is done.
+
+An exception out of a session is ours, never the peer's doing: it is logged once and the connection is closed with what
+the machine says at shutdown.
+"""
+
+import asyncio
+import ipaddress
+import logging
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+log = logging.getLogger("estafeta.net")
+
+# Stop reading from a peer once this much of its input waits for us, and stop answering once this much waits for it.
+_INPUT_HIGH = 1 << 20
+_OUTPUT_HIGH = 256 << 10
+_TLS_HANDSHAKE_SECONDS = 30.0
+# After our last octet a peer has this long to take it before the connection is cut.
+LINGER_SECONDS = 10.0
+
+
+class Machine(Protocol):
+    """What the pump needs of a protocol machine."""
+
+    @property
+    def closed(self) -> bool:
+        """True once the last output was queued and nothing more will be read."""
+
+    @property
+    def buffered(self) -> int:
+        """Octets fed and not used yet."""
+
+    def feed(self, data: bytes) -> None:
+        """Take input; never raises."""
+
+    def next_event(self) -> Any:
+        """The next event, or None when input or an answer is missing."""
+
+    def take_output(self) -> bytes:
+        """Octets to send now."""
+
+    def timeout(self) -> None:
+        """Queue the protocol's words for a peer that took too long, and close."""
+
+    def shutdown(self) -> None:
+        """Queue the protocol's words for a server that stops, and close at the next safe point."""
+
+
+class Session(Protocol):
+    """What the pump needs of the one who decides."""
+
+    @property
+    def machine(self) -> Machine:
+        """The protocol machine; the same from `connected` on."""
+
+    def connected(self, pump: "Pump") -> Awaitable[None] | None:
+        """The connection is there: make the machine, greet or refuse."""
+
+    def handle(self, event: Any) -> Awaitable[None] | None:
+        """Decide about one event; answer through the machine. Return an awaitable only if it must wait."""
+
+    def allowance(self) -> float:
+        """Seconds the peer has for its next step, as the state is now."""
+
+    def disconnected(self) -> None:
+        """The connection is gone: free what is held."""
+
+
+class Pump(asyncio.Protocol):
+    """One connection. `deadline` is swept by the `Connections` it belongs to."""
+
+    def __init__(self, session: Session, connections: "Connections") -> None:
+        self.session = session
+        self._connections = connections
+        self._loop = connections.loop
+        self.transport: asyncio.Transport | None = None
+        self.peer = ""
+        self.local = ""
+        self.tls: ssl.SSLObject | None = None
+        self.deadline = 0.0
+        self.expires = 0.0
+        self._task: asyncio.Task[None] | None = None
+        self._writable: asyncio.Event | None = None
+        self._full = False
+        self._paused = False
+        self._upgrading = False
+        self._lost = False
+        # The peer has sent its last octet, and what it asked for before is still being done.
+        self._ended = False
+        # What came inside TLS before `start_tls` returned: a client sends its first command with its Finished.
+        self._early = b""
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A peer connected, or its TLS handshake is done."""
+        # uvloop's transports are not subclasses of asyncio's, but keep its contract.
+        self.transport = cast("asyncio.Transport", transport)
+        self.tls = transport.get_extra_info("ssl_object")
+        if self._upgrading:
+            return
+        self.peer = address_of(transport.get_extra_info("peername"))
+        self.local = address_of(transport.get_extra_info("sockname"))
+        self.transport.set_write_buffer_limits(high=_OUTPUT_HIGH)
+        now = self._loop.time()
+        self.expires = now + self._connections.limits.session_seconds
+        self._connections.add(self)
+        waiting = self.session.connected(self)
+        self._machine = self.session.machine
+        self._start(waiting)
+
+    def data_received(self, data: bytes) -> None:
+        """Input from the peer."""
+        if self._upgrading or self._early:
+            self._early += data
+            return
+        self._machine.feed(data)
+        if self._task is None:
+            self._drive()
+        elif self._machine.buffered > _INPUT_HIGH:
+            self._pause()
+
+    def eof_received(self) -> bool:
+        """The peer sends no more: finish what it asked for, then close."""
+        self._ended = self.tls is None and not self._upgrading and (self._task is not None or self._full)
+        return self._ended
+
+    def pause_writing(self) -> None:
+        """The peer does not take what we send: stop working for it."""
+        self._full = True
+        self._pause()
+
+    def resume_writing(self) -> None:
+        """The peer took it."""
+        self._full = False
+        if self._writable is not None:
+            self._writable.set()
+        if self._task is None:
+            self._drive()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, for whatever reason."""
+        self._lost = True
+        self._connections.remove(self)
+        if self._writable is not None:
+            self._writable.set()
+        self.session.disconnected()
+
+    # for sessions
+
+    async def send(self, data: bytes) -> None:
+        """Send a piece of a long answer; waits while the peer is slow. Raises ConnectionResetError when it is gone."""
+        if self._lost or self.transport is None:
+            raise ConnectionResetError
+        self.transport.write(data)
+        self.touch()
+        if self._full:
+            self._writable = asyncio.Event()
+            await self._writable.wait()
+            self._writable = None
+            self.touch()
+        if self._lost:
+            raise ConnectionResetError
+
+    async def start_tls(self, context: ssl.SSLContext) -> bool:
+        """Send what is queued, then take the TLS handshake. False: it failed and the connection is closed."""
+        transport = self.transport
+        if self._lost or transport is None:
+            return False
+        transport.pause_reading()
+        self._flush()
+        self._upgrading = True
+        try:
+            upgraded = await self._loop.start_tls(
+                transport, self, context, server_side=True, ssl_handshake_timeout=_TLS_HANDSHAKE_SECONDS
+            )
+        except (OSError, ssl.SSLError) as error:
+            log.info("tls handshake failed peer=%s cause=%r", self.peer, str(error))
+            self.abort()
+            return False
+        finally:
+            self._upgrading = False
+        if upgraded is None:
+            return False
+        upgraded.set_write_buffer_limits(high=_OUTPUT_HIGH)
+        self.transport = upgraded
+        self.tls = upgraded.get_extra_info("ssl_object")
+        return True
+
+    def touch(self) -> None:
+        """The peer did something: it has its allowance again."""
+        self.deadline = min(self._loop.time() + self.session.allowance(), self.expires)
+
+    def abort(self) -> None:
+        """Cut the connection at once."""
+        if self.transport is not None and not self._lost:
+            self.transport.abort()
+
+    def overdue(self, now: float) -> None:
+        """Called by the sweep when `deadline` has passed."""
+        if self._machine.closed or self._task is not None or self._full:
+            self.abort()
+            return
+        self._machine.timeout()
+        self._flush()
+        self._close()
+
+    def stop(self) -> None:
+        """The server stops: close at the next safe point."""
+        self._machine.shutdown()
+        if self._task is None:
+            self._drive()
+
+    # inside
+
+    def _drive(self) -> None:
+        """Handle events until input or an answer is missing."""
+        machine = self._machine
+        try:
+            while not self._full:
+                event = machine.next_event()
+                if event is None:
+                    break
+                waiting = self.session.handle(event)
+                if waiting is not None:
+                    self._flush()
+                    self._start(waiting)
+                    return
+        except Exception:  # noqa: BLE001 - whatever a session does wrong must not reach the event loop
+            self._failed()
+            return
+        self._flush()
+        if machine.closed or (self._ended and not self._full):
+            self._close()
+            return
+        if self._paused and not self._full:
+            self._resume()
+        self.touch()
+
+    def _start(self, waiting: Awaitable[None] | None) -> None:
+        if waiting is None:
+            self._drive()
+            return
+        self.touch()
+        self._task = self._loop.create_task(_run(waiting))
+        self._task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        self._task = None
+        if self._lost:
+            if not task.cancelled():
+                task.exception()
+            return
+        if self._early:
+            self._machine.feed(self._early)
+            self._early = b""
+        if task.cancelled() or (error := task.exception()) is None:
+            self._drive()
+        elif isinstance(error, ConnectionError):
+            self.abort()
+        else:
+            log.error("session failed peer=%s", self.peer, exc_info=error)
+            self._give_up()
+
+    def _failed(self) -> None:
+        log.exception("session failed peer=%s", self.peer)
+        self._give_up()
+
+    def _give_up(self) -> None:
+        self._machine.shutdown()
+        self._flush()
+        self._close()
+
+    def _flush(self) -> None:
+        data = self._machine.take_output()
+        if data and self.transport is not None and not self._lost:
+            self.transport.write(data)
+
+    def _close(self) -> None:
+        self.deadline = self._loop.time() + LINGER_SECONDS
+        if self.transport is not None:
+            self.transport.close()
+
+    def _pause(self) -> None:
+        if not self._paused and self.transport is not None:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self._paused = False
+            self.transport.resume_reading()
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """Limits of one service in one worker. An IPv6 address counts as its /64, which one customer has."""
+
+    most: int
+    most_per_address: int
+    most_per_minute: int
+    session_seconds: float
+
+
+class Connections:
+    """The connections of one service in one worker: limits, the sweep of overdue ones, stopping."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, limits: ConnectionLimits) -> None:
+        self.loop = loop
+        self.limits = limits
+        self._minute: dict[str, int] = {}
+        self._minute_ends = 0.0
+        self.accepted = 0
+        self._pumps: set[Pump] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._per_address: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._pumps)
+
+    def add(self, pump: Pump) -> None:
+        """A new connection."""
+        self.accepted += 1
+        self._empty.clear()
+        self._pumps.add(pump)
+        peer = network_of(pump.peer)
+        self._per_address[peer] = self._per_address.get(peer, 0) + 1
+        self._minute[peer] = self._minute.get(peer, 0) + 1
+
+    def remove(self, pump: Pump) -> None:
+        """A connection is gone."""
+        if pump not in self._pumps:
+            return
+        self._pumps.discard(pump)
+        if not self._pumps:
+            self._empty.set()
+        peer = network_of(pump.peer)
+        left = self._per_address[peer] - 1
+        if left:
+            self._per_address[peer] = left
+        else:
+            del self._per_address[peer]
+
+    def crowded(self, pump: Pump, *, exempt: bool) -> str | None:
+        """Why this new connection may not stay, in words for the peer; None when it may."""
+        if len(self._pumps) > self.limits.most:
+            return "Too many connections to this server; try again later"
+        peer = network_of(pump.peer)
+        if exempt:
+            return None
+        if self._per_address.get(peer, 0) > self.limits.most_per_address:
+            return "Too many connections from your address; try again later"
+        if self._minute.get(peer, 0) > self.limits.most_per_minute:
+            return "Too many connections from your address within a minute; try again later"
+        return None
+
+    def sweep(self) -> None:
+        """End connections whose time is up. Called about once a second."""
+        now = self.loop.time()
+        if now > self._minute_ends:
+            self._minute.clear()
+            self._minute_ends = now + 60
+        for pump in [pump for pump in self._pumps if 0 < pump.deadline < now]:
+            pump.overdue(now)
+
+    def stop(self) -> None:
+        """Ask every connection to end at its next safe point."""
+        for pump in list(self._pumps):
+            pump.stop()
+
+    async def drained(self) -> None:
+        """Wait until no connection is left."""
+        await self._empty.wait()
+
+    def abort(self) -> None:
+        """Cut every connection that is left."""
+        for pump in list(self._pumps):
+            pump.abort()
+
+
+MakeSession = Callable[[], Session]
+
+
+def address_of(name: Any) -> str:
+    """The IP address of a socket name, IPv4-mapped IPv6 as IPv4; `local` for Unix sockets."""
+    if not isinstance(name, tuple):
+        return "local"
+    address = str(name[0])
+    return address[7:] if address.startswith("::ffff:") else address
+
+
+def network_of(peer: str) -> str:
+    """What the limits per address count: an IPv4 address, or the /64 of an IPv6 address."""
+    if ":" not in peer:
+        return peer
+    return str(ipaddress.ip_network((peer.partition("%")[0], 64), strict=False))
+
+
+async def _run(waiting: Awaitable[None]) -> None:
+    await waiting

@@ -1,0 +1,384 @@
+"""Group commit: all that wait are made durable together (the steps and crash states: docs/internals/store.md).
+
+An *operation* is a plain function `(tx, items) -> results`, called once per batch with every item that was submitted
+for it, so that a hundred deliveries cost a handful of statements. Each `Item` has its payload and the locations of the
+contents that were appended for it. A result may be an `EstafetaError`: that item failed, the others did not.
+
+`GroupCommit.commit` is synchronous (command line, tests). `Writer` runs it in a thread for an event loop.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from estafeta.core.errors import EstafetaError, Kind
+from estafeta.core.ids import PackId
+from estafeta.storage import steps
+from estafeta.storage.database import ConflictError, Database, Transaction
+from estafeta.storage.packs import Location, PackAppender, Packs, PackState, as_store_error
+from estafeta.storage.steps import Step
+from estafeta.storage.tables import packs as packs_table
+from estafeta.storage.tables import sequences
+
+log = logging.getLogger("estafeta.storage")
+
+# A batch is cut here so that one commit stays short: what waits longer goes into the next.
+_BATCH_JOBS = 512
+_BATCH_BYTES = 16 << 20
+# How often a transaction that lost against another writer is tried.
+_ATTEMPTS = 5
+SEAL_BYTES = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What an operation gets for each submission: the payload, and where its contents are."""
+
+    payload: Any
+    locations: tuple[Location, ...]
+
+
+Operation = Callable[[Transaction, Sequence[Item]], Sequence[Any]]
+
+
+@dataclass(slots=True)
+class Job:
+    """A submission on its way. `contents` are appended to a pack; a `Location` among them is a finished solo pack."""
+
+    operation: Operation
+    payload: Any
+    contents: Sequence[bytes | Location] = ()
+    future: "asyncio.Future[Any] | None" = None
+    locations: tuple[Location, ...] = ()
+    result: Any = None
+    failure: BaseException | None = None
+
+    def outcome(self) -> Any:
+        """The result; raises what failed."""
+        if self.failure is not None:
+            raise self.failure
+        return self.result
+
+
+@dataclass(slots=True)
+class GroupCommit:
+    """Appends contents, runs operations, commits. One thread at a time."""
+
+    database: Database
+    packs: Packs
+    reached: steps.Reached = steps.nothing
+    seal_bytes: int = SEAL_BYTES
+    _appender: PackAppender | None = field(default=None, init=False)
+
+    def run(self, operation: Operation, payload: Any, contents: Sequence[bytes | Location] = ()) -> Any:
+        """One submission, durable when this returns. Raises what the operation raised or returned as an error."""
+        job = Job(operation, payload, contents)
+        self.commit([job])
+        return job.outcome()
+
+    def commit(self, jobs: Sequence[Job]) -> None:
+        """Make a batch durable; afterwards each job has a result or a failure. Raises nothing a disk can cause."""
+        try:
+            self._append(jobs)
+        except EstafetaError as error:
+            # What stores no content goes on: on a full disk it may be what makes room.
+            _fail([job for job in jobs if job.contents], error)
+            jobs = [job for job in jobs if not job.contents]
+        try:
+            self._transact(jobs)
+        except EstafetaError as error:
+            _fail(jobs, error)
+
+    def close(self) -> None:
+        """Give up the pack."""
+        if self._appender is not None:
+            self._appender.close()
+            self._appender = None
+
+    def _append(self, jobs: Sequence[Job]) -> None:
+        raw = [content for job in jobs for content in job.contents if isinstance(content, bytes)]
+        appended = iter(self._store(raw) if raw else ())
+        for job in jobs:
+            if job.contents:
+                job.locations = tuple(
+                    next(appended) if isinstance(content, bytes) else content for content in job.contents
+                )
+
+    def _store(self, contents: Sequence[bytes]) -> list[Location]:
+        appender = self._current()
+        locations = appender.append(contents)
+        self.reached(Step.CONTENT_WRITTEN)
+        try:
+            appender.sync()
+        except OSError as error:
+            # After a failed fsync nobody can say what the disk holds: never write to this pack again.
+            self._seal(appender)
+            raise as_store_error(error) from error
+        self.reached(Step.CONTENT_SYNCED)
+        return locations
+
+    def _transact(self, jobs: Sequence[Job], attempts: int = _ATTEMPTS) -> None:
+        if not jobs:
+            return
+        try:
+            self._transaction(jobs)
+        except EstafetaError as error:
+            if not isinstance(error, ConflictError) or attempts <= 1:
+                raise
+            self._transact(jobs, attempts - 1)
+        except IntegrityError as error:
+            # Two workers made the same row: the next attempt finds it.
+            if attempts > 1:
+                self._transact(jobs, attempts - 1)
+            else:
+                self._one_by_one(jobs, error)
+        except Exception as error:  # noqa: BLE001 - an operation's own fault must not take the others with it
+            self._one_by_one(jobs, error)
+
+    def _one_by_one(self, jobs: Sequence[Job], error: Exception) -> None:
+        if len(jobs) == 1:
+            log.error("an operation failed", exc_info=error)
+            jobs[0].failure = error
+            return
+        for job in jobs:
+            try:
+                self._transact([job])
+            except EstafetaError as failure:
+                _fail([job], failure)
+
+    def _transaction(self, jobs: Sequence[Job]) -> None:
+        with self.database.write() as tx:
+            self.reached(Step.SQL_BEGUN)
+            results = [_apply(tx, operation, group) for operation, group in _by_operation(jobs)]
+            self._note_packs(tx, jobs)
+            self.reached(Step.SQL_APPLIED)
+        self.reached(Step.SQL_COMMITTED)
+        for (_, group), outcomes in zip(_by_operation(jobs), results, strict=True):
+            for job, outcome in zip(group, outcomes, strict=True):
+                if isinstance(outcome, EstafetaError):
+                    job.failure = outcome
+                else:
+                    job.result = outcome
+
+    def _note_packs(self, tx: Transaction, jobs: Sequence[Job]) -> None:
+        """Move the end of our pack, and enter the solo packs, in the transaction that makes them count."""
+        appender = self._appender
+        mine = False
+        for job in jobs:
+            for content, location in zip(job.contents, job.locations, strict=True):
+                if isinstance(content, bytes):
+                    mine = True
+                else:
+                    tx.conn.execute(insert(packs_table), pack_row(location.pack_id, PackState.SOLO, location.length))
+        if mine and appender is not None:
+            tx.conn.execute(_END, {"pack": appender.pack_id, "new_end": appender.end})
+
+    def _current(self) -> PackAppender:
+        appender = self._appender
+        if appender is not None and appender.end >= self.seal_bytes:
+            self._seal(appender)
+        if self._appender is None:
+            self._appender = self._take_pack()
+        return self._appender
+
+    def _seal(self, appender: PackAppender) -> None:
+        self._appender = None
+        try:
+            with self.database.write() as tx:
+                tx.conn.execute(_SEAL, _sealed(appender.pack_id))
+        finally:
+            # Only now: else another worker could take it up meanwhile.
+            appender.close()
+
+    def _take_pack(self) -> PackAppender:
+        """An open pack that nobody holds, else a new one."""
+        with self.database.write() as tx:
+            # The lock on the rows waits for a commit of a dead worker that is still under way (PostgreSQL).
+            rows = tx.conn.execute(
+                select(packs_table.c.pack_id)
+                .where(packs_table.c.state == PackState.OPEN)
+                .order_by(packs_table.c.pack_id)
+            ).all()
+            for row in rows:
+                appender = self._try_pack(tx, PackId(row.pack_id))
+                if appender is not None:
+                    return appender
+        pack_id = next_pack_id(self.database)
+        taken = PackAppender.open(self.packs, pack_id, 0)
+        if taken is None:
+            raise EstafetaError(Kind.TEMPORARY, "The mail store is busy; try again.", f"pack {pack_id} is locked")
+        try:
+            with self.database.write() as tx:
+                tx.conn.execute(insert(packs_table), pack_row(pack_id, PackState.OPEN, 0))
+        except BaseException:
+            taken.close()
+            raise
+        return taken
+
+    def _try_pack(self, tx: Transaction, pack_id: PackId) -> PackAppender | None:
+        appender = PackAppender.open(self.packs, pack_id, 0)
+        if appender is None:
+            return None
+        row = tx.conn.execute(
+            select(packs_table.c.end, packs_table.c.state).where(packs_table.c.pack_id == pack_id).with_for_update()
+        ).one()
+        if row.state == PackState.OPEN and row.end >= self.seal_bytes:
+            # Its worker died between filling and sealing it.
+            tx.conn.execute(_SEAL, _sealed(pack_id))
+        if row.state != PackState.OPEN or row.end >= self.seal_bytes:
+            appender.close()
+            return None
+        appender.end = row.end
+        return appender
+
+
+_END = update(packs_table).where(packs_table.c.pack_id == bindparam("pack")).values(end=bindparam("new_end"))
+_SEAL = (
+    update(packs_table)
+    .where(packs_table.c.pack_id == bindparam("pack"))
+    .values(state=PackState.SEALED, since_seconds=bindparam("now"))
+)
+
+
+def pack_row(pack_id: int, state: PackState, end: int) -> dict[str, Any]:
+    """A new row of the `packs` table."""
+    return {
+        "pack_id": pack_id,
+        "state": state,
+        "end": end,
+        "dead_bytes": 0,
+        "since_seconds": int(time.time()),
+    }
+
+
+def _sealed(pack_id: int) -> dict[str, int]:
+    return {"pack": pack_id, "now": int(time.time())}
+
+
+def next_pack_id(database: Database) -> PackId:
+    """A pack number that was never given out before, durably taken."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            with database.write() as tx:
+                return PackId(take_number(tx, "pack"))
+        except (IntegrityError, ConflictError):
+            # The very first number, asked for by two workers at once.
+            if attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError
+
+
+def take_number(tx: Transaction, name: str) -> int:
+    """The next number of a sequence; the first is 1."""
+    return raise_number(tx, name, 1)
+
+
+def raise_number(tx: Transaction, name: str, least: int) -> int:
+    """The next number of a sequence, and at least `least`: larger than any before it."""
+    row = tx.conn.execute(select(sequences.c.value).where(sequences.c.name == name).with_for_update()).first()
+    if row is None:
+        tx.conn.execute(insert(sequences), {"name": name, "value": least})
+        return least
+    value = max(int(row.value) + 1, least)
+    tx.conn.execute(update(sequences).where(sequences.c.name == name).values(value=value))
+    return value
+
+
+class Writer:
+    """The writer thread of a worker. `submit` from the loop; the future is done once the commit is."""
+
+    def __init__(self, group: GroupCommit, loop: asyncio.AbstractEventLoop) -> None:
+        self._group = group
+        self._loop = loop
+        self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self.waiting = 0
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def submit(
+        self, operation: Operation, payload: Any, contents: Sequence[bytes | Location] = ()
+    ) -> "asyncio.Future[Any]":
+        """Queue a submission. The future has the result, or raises `EstafetaError`."""
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self.waiting += 1
+        self._queue.put(Job(operation, payload, contents, future))
+        return future
+
+    async def stop(self) -> None:
+        """Finish what was submitted, then end the thread."""
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self._group.close()
+
+    def _run(self) -> None:
+        while (jobs := self._gather()) is not None:
+            try:
+                self._group.commit(jobs)
+            except Exception as error:  # the thread must live: every waiter gets an answer
+                log.exception("commit failed")
+                for job in jobs:
+                    job.failure = error
+            self._loop.call_soon_threadsafe(self._finish, jobs)
+
+    def _gather(self) -> list[Job] | None:
+        """Wait for one job, then take all that are there, up to the limits of a batch. None: stop."""
+        job = self._queue.get()
+        if job is None:
+            return None
+        jobs, octets = [job], _octets(job)
+        while len(jobs) < _BATCH_JOBS and octets < _BATCH_BYTES:
+            try:
+                job = self._queue.get_nowait()
+            except Empty:
+                break
+            if job is None:
+                self._queue.put(None)
+                break
+            jobs.append(job)
+            octets += _octets(job)
+        return jobs
+
+    def _finish(self, jobs: Sequence[Job]) -> None:
+        self.waiting -= len(jobs)
+        for job in jobs:
+            future = job.future
+            if future is None or future.done():
+                continue
+            if job.failure is None:
+                future.set_result(job.result)
+            else:
+                future.set_exception(job.failure)
+        self._group.reached(Step.ACKNOWLEDGED)
+
+
+def _apply(tx: Transaction, operation: Operation, group: Sequence[Job]) -> Sequence[Any]:
+    return operation(tx, [Item(job.payload, job.locations) for job in group])
+
+
+def _by_operation(jobs: Sequence[Job]) -> list[tuple[Operation, list[Job]]]:
+    groups: dict[Operation, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(job.operation, []).append(job)
+    return list(groups.items())
+
+
+def _fail(jobs: Sequence[Job], error: EstafetaError) -> None:
+    if jobs:
+        log.error("commit failed: %s", error.private or error.public)
+    for job in jobs:
+        job.failure = error
+
+
+def _octets(job: Job) -> int:
+    return sum(len(content) for content in job.contents if isinstance(content, bytes))

@@ -1,0 +1,67 @@
+"""Tables of the store itself; other packages declare theirs on the same `metadata`."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    false,
+)
+
+metadata = MetaData()
+
+#: Numbers given out once and never again: one row per name, `value` is the last one taken.
+sequences = Table(
+    "sequences",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+#: Who does a piece of periodic work, and until when (epoch seconds) nobody else may.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("holder", String(128), nullable=False),
+    Column("until_seconds", BigInteger, nullable=False),
+)
+
+#: `end` is the octet behind the last record; `state` a PackState, in which it is since `since_seconds`; `dead_bytes`
+#: counts records whose content is gone or moved away (records of failed operations are not counted).
+packs = Table(
+    "packs",
+    metadata,
+    Column("pack_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("state", String(8), nullable=False),
+    Column("end", BigInteger, nullable=False),
+    Column("dead_bytes", BigInteger, nullable=False),
+    Column("since_seconds", BigInteger, nullable=False),
+)
+
+#: One row per stored content. `length` is the record's, header included; `size` the content's before compression.
+#: envelope, bodystructure, structure, preview: what was parsed at intake (estafeta.mail.scan.MessageSummary).
+contents = Table(
+    "contents",
+    metadata,
+    Column("content_id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("pack_id", BigInteger, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("length", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("refs", Integer, nullable=False),
+    Column("moved", Boolean, nullable=False, server_default=false()),
+    Column("header_size", Integer, nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("bodystructure", LargeBinary, nullable=False),
+    Column("structure", LargeBinary, nullable=False),
+    Column("preview", Text, nullable=False),
+)
+# Contents still in the pack they were born in are found by the range of their ids; only moved ones need an index.
+Index("contents_moved", contents.c.pack_id, sqlite_where=contents.c.moved, postgresql_where=contents.c.moved)

@@ -1,0 +1,86 @@
+"""A whole small store for the contract suite, and short words for what is done to it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from estafeta.core.ids import INBOX, AccountId, MailboxId
+from estafeta.mail.scan import MessageScanner, MessageSummary
+from estafeta.mailboxes import look
+from estafeta.mailboxes.change import CreateMailbox, Expunge, SetFlags, create_mailbox, expunge, set_flags
+from estafeta.mailboxes.deliver import deliver
+from estafeta.mailboxes.values import Arrival, Delivery, Flag, Snapshot
+from estafeta.storage.commit import GroupCommit
+from estafeta.storage.database import Database
+from estafeta.storage.packs import Location, Packs
+
+NOW_MS = 1_700_000_000_000
+MESSAGE = b"From: a@example.org\r\nTo: b@example.org\r\nSubject: hello\r\n\r\nWords.\r\n"
+
+
+def summary_of(content: bytes) -> MessageSummary:
+    scanner = MessageScanner()
+    scanner.feed(content)
+    return scanner.close()
+
+
+def arrival(content: bytes, *deliveries: Delivery) -> Arrival:
+    return Arrival(summary_of(content), deliveries, NOW_MS, NOW_MS)
+
+
+def to(account: int, mailbox: int = INBOX, *, flags: int = 0, keywords: str = "", quota: int = 0) -> Delivery:
+    return Delivery(AccountId(account), MailboxId(mailbox), flags, keywords, quota)
+
+
+@dataclass
+class Store:
+    """Database, packs and one writer."""
+
+    url: str
+    root: Path
+    database: Database
+    packs: Packs
+    group: GroupCommit
+
+    @classmethod
+    def open(cls, url: str, root: Path, **options: Any) -> "Store":
+        database, packs = Database(url), Packs(root)
+        return cls(url, root, database, packs, GroupCommit(database, packs, **options))
+
+    def close(self) -> None:
+        self.group.close()
+        self.packs.close()
+        self.database.close()
+
+    def deliver(self, content: bytes, *deliveries: Delivery) -> list[Any]:
+        return list(self.group.run(deliver, arrival(content, *deliveries), (content,)))
+
+    def expunge(self, account: int, uids: Sequence[int], mailbox: int = INBOX) -> int:
+        return int(self.group.run(expunge, Expunge(AccountId(account), MailboxId(mailbox), tuple(uids))))
+
+    def flag(self, account: int, uids: Sequence[int], mailbox: int = INBOX, **how: Any) -> int:
+        return int(self.group.run(set_flags, SetFlags(AccountId(account), MailboxId(mailbox), tuple(uids), **how)))
+
+    def create(self, account: int, name: str) -> MailboxId:
+        return MailboxId(self.group.run(create_mailbox, CreateMailbox(AccountId(account), name)))
+
+    def snapshot(self, account: int, mailbox: int = INBOX) -> Snapshot:
+        return look.snapshot(self.database, AccountId(account), MailboxId(mailbox))
+
+    def status(self, account: int, mailbox: int = INBOX) -> look.MailboxStatus:
+        return look.status(self.database, AccountId(account), MailboxId(mailbox))
+
+    def contents(self, account: int, mailbox: int = INBOX) -> list[bytes]:
+        return [self.packs.read(row.location) for row in self.snapshot(account, mailbox).rows]
+
+    def locations(self, account: int, mailbox: int = INBOX) -> list[Location]:
+        return [row.location for row in self.snapshot(account, mailbox).rows]
+
+    def counters(self, account: int, mailbox: int = INBOX) -> tuple[int, int, int, int]:
+        """Messages, unseen, deleted, octets."""
+        status = self.status(account, mailbox)
+        return status.messages, status.unseen, status.deleted, status.bytes
+
+
+__all__ = ["MESSAGE", "NOW_MS", "Flag", "Store", "arrival", "summary_of", "to"]
