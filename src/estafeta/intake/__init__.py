@@ -1,0 +1,1 @@
+"""The one door: whatever brings a message in, it is prepared, stored and acknowledged here."""

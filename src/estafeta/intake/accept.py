@@ -1,0 +1,277 @@
+"""Taking a message in: trace fields in front, parsed once, stored durably for all its local recipients.
+
+A `Reception` gets the content piece by piece. Up to 256 KiB stays in memory and joins the group commit; more is
+streamed into a pack of its own, in a thread, so a message of any size costs a worker little memory. Nothing is
+acknowledged before `finish` returns. Errors are `EstafetaError`: LIMIT for a loop, TOO_BIG, QUOTA, TEMPORARY.
+"""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from estafeta.core.errors import EstafetaError, Kind
+from estafeta.core.ids import AccountId
+from estafeta.directory.model import LocalTarget
+from estafeta.mail.address import Address
+from estafeta.mail.headers import find_header_end
+from estafeta.mail.repair import missing_fields
+from estafeta.mail.scan import MessageScanner, MessageSummary
+from estafeta.mail.trace import received, return_path
+from estafeta.mailboxes.deliver import Outcome
+from estafeta.mailboxes.service import Mailboxes
+from estafeta.mailboxes.values import Arrival, Delivery
+from estafeta.storage.commit import next_pack_id
+from estafeta.storage.database import Database
+from estafeta.storage.packs import Location, Packs, SoloPack
+
+# Contents up to this stay in memory; larger ones are streamed to disk in pieces of this size.
+SPOOL_BYTES = 256 << 10
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a message comes from, as its Received field tells it.
+
+    `protocol` is a keyword of RFC 3848; `repair` says that missing fields may be added (submission, RFC 6409 8).
+    """
+
+    protocol: str
+    helo: str
+    client: str
+    tls: str | None = None
+    repair: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A recipient that was accepted, and the mailboxes that it means."""
+
+    address: Address
+    targets: tuple[LocalTarget, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a message: `failures` has for each recipient None (it is in its mailbox) or why not."""
+
+    ident: str
+    failures: tuple[EstafetaError | None, ...]
+
+
+class Intake:
+    """Makes receptions. One for each worker; `worker` keeps the idents of several apart."""
+
+    def __init__(
+        self,
+        mailboxes: Mailboxes,
+        packs: Packs,
+        database: Database,
+        *,
+        hostname: str,
+        worker: int = 0,
+        clock: Clock = time.time,
+    ) -> None:
+        self.mailboxes = mailboxes
+        self.packs = packs
+        self.database = database
+        self.hostname = hostname
+        self.clock = clock
+        self._worker = worker
+        self._count = itertools.count()
+
+    def open(
+        self, sender: Address | None, recipients: Sequence[Recipient], origin: Origin, *, max_bytes: int, max_hops: int
+    ) -> "Reception":
+        """Begin to take a message of at most `max_bytes` octets (0: no limit)."""
+        return Reception(self, sender, tuple(recipients), origin, max_bytes, max_hops)
+
+    def new_ident(self, now: float) -> str:
+        """A name for a message in logs and in its Received field, unique on this node."""
+        number = int(now * 1000) << 20 | (self._worker & 0xFF) << 12 | next(self._count) & 0xFFF
+        return _base32(number)
+
+
+class Reception:
+    """One message on its way in."""
+
+    __slots__ = (
+        "_buffer",
+        "_buffered",
+        "_failure",
+        "_hops",
+        "_intake",
+        "_max_bytes",
+        "_now",
+        "_origin",
+        "_recipients",
+        "_scanner",
+        "_sender",
+        "_size",
+        "_solo",
+        "ident",
+    )
+
+    def __init__(
+        self,
+        intake: Intake,
+        sender: Address | None,
+        recipients: tuple[Recipient, ...],
+        origin: Origin,
+        max_bytes: int,
+        max_hops: int,
+    ) -> None:
+        self._intake = intake
+        self._sender = sender
+        self._recipients = recipients
+        self._origin = origin
+        self._max_bytes = max_bytes
+        self._hops = max_hops
+        self._now = intake.clock()
+        self.ident = intake.new_ident(self._now)
+        self._buffer: list[bytes] = []
+        self._buffered = 0
+        self._size = 0
+        self._failure: EstafetaError | None = None
+        self._solo: SoloPack | None = None
+        self._scanner: MessageScanner | None = None
+
+    def write(self, data: bytes) -> Awaitable[None] | None:
+        """Take a piece. What is returned must be awaited before the next one: the disk is being written."""
+        self._size += len(data)
+        if self._failure is not None:
+            return None
+        self._buffer.append(data)
+        self._buffered += len(data)
+        if self._buffered <= SPOOL_BYTES:
+            return None
+        return self._spool_aside()
+
+    async def finish(self) -> Receipt:
+        """Make it durable in every mailbox. Only now may it be acknowledged."""
+        if self._max_bytes and self._size > self._max_bytes:
+            await self.abandon()
+            raise EstafetaError(Kind.TOO_BIG, "The message is larger than this address takes.")
+        try:
+            if self._failure is not None:
+                raise self._failure
+            summary, content = await self._complete()
+            if summary.received_count > self._hops:
+                raise EstafetaError(Kind.LIMIT, "The message has passed too many servers: it is in a loop.")
+            deliveries, places = _deliveries(self._recipients)
+            now_ms = int(self._now * 1000)
+            arrival = Arrival(summary, deliveries, now_ms, now_ms)
+            outcomes = await self._intake.mailboxes.deliver(arrival, content)
+        except BaseException:
+            await self.abandon()
+            raise
+        if self._solo is not None:
+            self._solo.close()
+        return Receipt(self.ident, tuple(_failure(outcomes, place) for place in places))
+
+    async def abandon(self) -> None:
+        """Forget it; what was spooled is removed."""
+        self._buffer.clear()
+        solo, self._solo = self._solo, None
+        if solo is not None:
+            await asyncio.to_thread(solo.discard)
+
+    async def _complete(self) -> tuple[MessageSummary, bytes | Location]:
+        if self._solo is not None:
+            return await asyncio.to_thread(self._finish_spool)
+        block = b"".join(self._buffer)
+        content = self._prefix(block) + block
+        scanner = MessageScanner()
+        scanner.feed(content)
+        return scanner.close(), content
+
+    def _prefix(self, block: bytes) -> bytes:
+        """The fields that go in front; `block` begins with the header section."""
+        origin, intake = self._origin, self._intake
+        recipients = self._recipients
+        trace = received(
+            helo=origin.helo,
+            client=origin.client,
+            client_name=None,
+            by=intake.hostname,
+            protocol=origin.protocol,
+            ident=self.ident,
+            recipient=str(recipients[0].address) if len(recipients) == 1 else None,
+            tls=origin.tls,
+            now=self._now,
+        )
+        added = b""
+        if origin.repair:
+            end = find_header_end(block)
+            header = block if end < 0 else block[:end]
+            added = missing_fields(
+                header, sender=self._sender, ident=self.ident, hostname=intake.hostname, now=self._now
+            )
+        return return_path(self._sender) + trace + added
+
+    async def _spool_aside(self) -> None:
+        """Write to disk in a thread. The rest of a message that failed here is still read; its end tells the sender."""
+        try:
+            await asyncio.to_thread(self._spool)
+        except EstafetaError as error:
+            self._failure = error
+            await self.abandon()
+
+    def _spool(self) -> None:
+        """In a thread: write what is buffered to the pack of its own, parsing it on the way."""
+        block = b"".join(self._buffer)
+        self._buffer.clear()
+        self._buffered = 0
+        if self._scanner is None:
+            self._solo = SoloPack(self._intake.packs, next_pack_id(self._intake.database))
+            self._scanner = MessageScanner()
+            block = self._prefix(block) + block
+        assert self._solo is not None
+        self._scanner.feed(block)
+        self._solo.write(block)
+
+    def _finish_spool(self) -> tuple[MessageSummary, Location]:
+        self._spool()
+        assert self._solo is not None
+        assert self._scanner is not None
+        return self._scanner.close(), self._solo.finish()
+
+
+def _deliveries(recipients: Sequence[Recipient]) -> tuple[tuple[Delivery, ...], list[tuple[int, ...]]]:
+    """One delivery per mailbox, however many recipients mean it, and for each recipient which deliveries are its.
+
+    The quota is binding where one recipient means one mailbox. Where several share a fate (an alias, one reply for
+    all), it was checked at RCPT, and a mailbox may go over it by this one message rather than lose it.
+    """
+    order: dict[AccountId, int] = {}
+    limits: dict[AccountId, int] = {}
+    places = []
+    for recipient in recipients:
+        mine = []
+        for target in recipient.targets:
+            mine.append(order.setdefault(target.account_id, len(order)))
+            limits[target.account_id] = target.quota_bytes
+        places.append(tuple(mine))
+    binding = len(recipients) == 1 and len(order) == 1
+    return tuple(Delivery(account, quota_bytes=limits[account] if binding else 0) for account in order), places
+
+
+def _failure(outcomes: Sequence[Outcome], place: Sequence[int]) -> EstafetaError | None:
+    """A recipient failed when none of its mailboxes got the message."""
+    mine = [outcomes[index] for index in place]
+    errors = [outcome for outcome in mine if isinstance(outcome, EstafetaError)]
+    return errors[0] if errors and len(errors) == len(mine) else None
+
+
+_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def _base32(number: int) -> str:
+    digits = []
+    while number:
+        number, digit = divmod(number, 32)
+        digits.append(_DIGITS[digit])
+    return "".join(reversed(digits))

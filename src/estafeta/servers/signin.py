@@ -1,0 +1,69 @@
+"""Signing in, the same for every protocol: the directory behind SASL's questions and USER/PASS.
+
+A password verified a moment ago is answered at once; anything else is hashed in a thread, a few at a time, because
+Argon2 takes memory and time on purpose.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from estafeta.core.errors import EstafetaError, Kind
+from estafeta.directory.auth import Authenticator
+from estafeta.directory.model import Account, Service
+from estafeta.protocols.sasl import Mechanism, Need, NeedPassword, PasswordResult, Supply, make_mechanism
+
+_WRONG = {Kind.PERMISSION, Kind.NOT_FOUND, Kind.INVALID}
+
+
+class SignIn:
+    """Signing in to one worker's services. `secret` keys the salts of users that do not exist."""
+
+    def __init__(self, directory: Authenticator, *, secret: bytes, parallel: int, iterations: int) -> None:
+        self._directory = directory
+        self._secret = secret
+        self.use(parallel=parallel, iterations=iterations)
+
+    def use(self, *, parallel: int, iterations: int) -> None:
+        """Take new settings: hashes at once, and the SCRAM rounds that users who do not exist seem to have."""
+        self._iterations = iterations
+        self._hashing = asyncio.Semaphore(parallel)
+
+    def mechanism(self, name: str, bindings: Mapping[str, bytes], *, plus_offered: bool) -> Mechanism | None:
+        """A fresh SASL exchange; None for an unknown name."""
+        return make_mechanism(
+            name,
+            secret=self._secret,
+            channel_bindings=bindings,
+            plus_offered=plus_offered,
+            iterations=self._iterations,
+        )
+
+    def cached(self, login: str, password: str, service: Service) -> Account | None:
+        """The account, if this password was verified a short while ago: no thread, no hashing."""
+        return self._directory.check_cached(login, password, service)
+
+    async def check(self, login: str, password: str, service: Service, peer: str) -> Account:
+        """Verify a password. Raises PERMISSION (wrong, or not for this service), LIMIT (wait), TEMPORARY."""
+        async with self._hashing:
+            return await asyncio.to_thread(self._directory.check, login, password, service, peer)
+
+    async def account(self, login: str, service: Service, peer: str) -> Account:
+        """Who it is that proved knowing the secret of `login`. Raises PERMISSION."""
+        return await asyncio.to_thread(self._directory.confirm, login, service, peer)
+
+    async def apop_secret(self, login: str, peer: str) -> str | None:
+        """The APOP secret of a user, if there is one. Raises LIMIT."""
+        return await asyncio.to_thread(self._directory.apop_secret, login, peer)
+
+    def failed(self, login: str, peer: str) -> None:
+        """A proof by SCRAM or APOP was wrong."""
+        self._directory.failed(login, peer)
+
+    async def supply(self, need: Need, service: Service, peer: str) -> tuple[Supply, Account | None]:
+        """The directory's answer to what a mechanism asks, and the account where that settles it."""
+        try:
+            if isinstance(need, NeedPassword):
+                return PasswordResult.OK, await self.check(need.authcid, need.password, service, peer)
+            return await asyncio.to_thread(self._directory.scram_keys, need.authcid, peer), None
+        except EstafetaError as error:
+            return (PasswordResult.FAILED if error.kind in _WRONG else PasswordResult.TEMPORARY), None

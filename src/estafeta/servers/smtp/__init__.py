@@ -1,0 +1,1 @@
+"""SMTP, submission and LMTP servers on the machine of estafeta.protocols.smtp."""

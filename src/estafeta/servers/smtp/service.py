@@ -1,0 +1,150 @@
+"""One SMTP service of a worker: what its sessions share, and how a session is set up for its peer.
+
+A service is one of SMTP, submission or LMTP on one listener. `use` takes new settings in; sessions that are under way
+keep those they began with.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from estafeta.core.ids import AccountId
+from estafeta.directory.model import Resolution
+from estafeta.directory.settings_model import Settings
+from estafeta.intake.accept import Intake
+from estafeta.mail.address import Address
+from estafeta.net.pump import Connections, Pump
+from estafeta.net.tls import TlsOffer
+from estafeta.policy.connection import connection_limits
+from estafeta.policy.networks import Networks
+from estafeta.protocols.sasl import MECHANISMS
+from estafeta.protocols.smtp.limits import BareLf, Mode, SmtpSettings
+from estafeta.servers.signin import SignIn
+from estafeta.servers.smtp.session import SmtpSession
+from estafeta.storage.space import Space
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Looking addresses up: `cached` never waits, `resolve` may ask the database and runs in a thread."""
+
+    cached: Callable[[Address], Resolution | None]
+    resolve: Callable[[Address], Resolution]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all services of a worker use together."""
+
+    addresses: Addresses
+    sign_in: SignIn
+    intake: Intake
+    space: Space
+    used_bytes: Callable[[AccountId], Awaitable[int]]
+
+
+class SmtpService:
+    """Sessions of one listener. `software` is said in the greeting; empty says nothing."""
+
+    def __init__(
+        self,
+        shared: Shared,
+        settings: Settings,
+        *,
+        mode: Mode,
+        hostname: str,
+        tls: TlsOffer | None,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.shared = shared
+        self.mode = mode
+        self.hostname = hostname
+        self.tls = tls
+        self.connections = Connections(loop, connection_limits(settings, settings.smtp.session_seconds))
+        self.messages = 0
+        self._loop = loop
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.use(settings)
+
+    def use(self, settings: Settings) -> None:
+        """Take new settings for sessions that begin from now on."""
+        self.settings = settings
+        self.relays = Networks(settings.relay.networks)
+        self.exempt = Networks(settings.limits.exempt_networks)
+        self._lmtp = Networks(settings.lmtp.networks)
+        self._clear = Networks(settings.auth.clear_text_networks)
+        self._offer_auth = Networks(settings.smtp.advertise_auth_networks)
+        self._offer_tls = Networks(settings.smtp.advertise_tls_networks)
+        self._made: dict[tuple[bool, ...], SmtpSettings] = {}
+        self.connections.limits = connection_limits(settings, settings.smtp.session_seconds)
+
+    def __call__(self) -> Pump:
+        """A new connection (the protocol factory of the listener)."""
+        return Pump(SmtpSession(self), self.connections)
+
+    def background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run to its end what outlives its session."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def refusal(self, pump: Pump) -> str | None:
+        """Why this peer may not even begin, in words; None when it may."""
+        if self.mode is Mode.LMTP and pump.peer not in self._lmtp and pump.peer != "local":
+            return "LMTP is not for you"
+        return self.connections.crowded(pump, exempt=pump.peer == "local" or pump.peer in self.exempt)
+
+    def session_settings(self, peer: str, *, tls: bool) -> SmtpSettings:
+        """What the machine may offer this peer, in or out of TLS."""
+        offer_tls = self.tls is not None and peer in self._offer_tls
+        may_auth = (tls or peer in self._clear) and self._auth_here(peer)
+        key = (tls, offer_tls, may_auth, self._must_auth(peer))
+        made = self._made.get(key)
+        if made is None:
+            made = self._made[key] = self._make(*key)
+        return made
+
+    def _auth_here(self, peer: str) -> bool:
+        if self.mode is Mode.SUBMISSION:
+            return True
+        return self.mode is Mode.SMTP and self.settings.smtp.auth and peer in self._offer_auth
+
+    def _must_auth(self, peer: str) -> bool:
+        return self.mode is Mode.SUBMISSION and self.settings.submission.require_auth and peer not in self.relays
+
+    def _make(self, tls: bool, offer_tls: bool, may_auth: bool, must_auth: bool) -> SmtpSettings:
+        settings = self.settings
+        smtp = settings.smtp
+        submission = self.mode is Mode.SUBMISSION
+        most = {Mode.LMTP: settings.lmtp.max_recipients, Mode.SUBMISSION: settings.submission.max_recipients}
+        per_session = settings.submission.max_messages_per_session if submission else smtp.max_messages_per_session
+        return SmtpSettings(
+            hostname=self.hostname,
+            mode=self.mode,
+            software=smtp.banner,
+            max_message_bytes=smtp.max_message_bytes,
+            tls_available=offer_tls,
+            require_tls=must_auth and not may_auth and offer_tls,
+            auth_mechanisms=self.mechanisms(tls=tls) if may_auth else (),
+            require_auth=must_auth,
+            chunking=smtp.chunking,
+            smtputf8=smtp.smtputf8,
+            expn=smtp.expn,
+            bare_lf=BareLf(smtp.bare_lf.value),
+            max_line=smtp.max_command_bytes,
+            max_recipients=most.get(self.mode, smtp.max_recipients),
+            max_bad_commands=smtp.max_bad_commands,
+            max_idle_commands=smtp.max_commands_between_messages,
+            max_transactions=0 if self.mode is Mode.LMTP else per_session,
+            max_auth_failures=settings.auth.max_attempts_per_session,
+        )
+
+    def mechanisms(self, *, tls: bool) -> tuple[str, ...]:
+        """SASL mechanisms as offered: -PLUS needs TLS to bind to, SCRAM needs stored keys."""
+        scram = self.settings.auth.scram
+        return tuple(
+            name
+            for name in MECHANISMS
+            if (scram or not name.startswith("SCRAM")) and (tls or not name.endswith("-PLUS"))
+        )

@@ -1,0 +1,380 @@
+"""A session of SMTP, submission or LMTP: what each event of the machine means here.
+
+Everything that can be answered from memory is answered at once, without a task; only what asks the database, hashes a
+password or waits for the disk returns an awaitable. The 250 after the content is said when the commit is done.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from estafeta.core.errors import EstafetaError, Kind
+from estafeta.directory.model import Account, LocalTarget, Resolution, Service
+from estafeta.intake.accept import Origin, Receipt, Reception, Recipient
+from estafeta.mail.address import Address
+from estafeta.mail.trace import with_protocol
+from estafeta.net.pump import Pump
+from estafeta.policy.recipient import check_recipient
+from estafeta.policy.sender import check_sender
+from estafeta.policy.verdict import Verdict
+from estafeta.protocols.sasl import NeedPassword, PasswordResult, Reason
+from estafeta.protocols.smtp import events, replies
+from estafeta.protocols.smtp.events import Event, HelloKind
+from estafeta.protocols.smtp.limits import Mode
+from estafeta.protocols.smtp.replies import Reply
+from estafeta.protocols.smtp.server import SmtpServer
+from estafeta.servers.smtp.errors import DISK_LOW, error_reply, verdict_reply
+
+if TYPE_CHECKING:
+    from estafeta.servers.smtp.service import SmtpService
+
+log = logging.getLogger("estafeta.smtp")
+
+_GUESSING = Reply(421, "4.7.0", "Too many unknown recipients; closing")
+_NOT_YOU = Reply(535, "5.7.8", "You may only act as yourself")
+_TOO_BIG = Reply(552, "5.3.4", "The message is larger than this address takes")
+_FULL = Reply(452, "4.2.2", "The mailbox is full; try again later")
+
+
+class SmtpSession:
+    """Decides for one connection."""
+
+    __slots__ = (
+        "_account",
+        "_esmtp",
+        "_helo",
+        "_limit",
+        "_mail",
+        "_pump",
+        "_reception",
+        "_recipients",
+        "_service",
+        "_unknown",
+        "machine",
+    )
+
+    def __init__(self, service: "SmtpService") -> None:
+        self._service = service
+        self._pump: Pump
+        self.machine: SmtpServer
+        self._helo = ""
+        self._esmtp = False
+        self._account: Account | None = None
+        self._mail: events.Mail | None = None
+        self._recipients: list[Recipient] = []
+        self._limit = 0
+        self._reception: Reception | None = None
+        self._unknown = 0
+
+    # what the pump calls
+
+    def connected(self, pump: Pump) -> None:
+        """Greet, or say why not."""
+        self._pump = pump
+        tls = pump.tls is not None
+        self.machine = SmtpServer(self._service.session_settings(pump.peer, tls=tls), tls=tls)
+        refusal = self._service.refusal(pump)
+        if refusal is None:
+            self.machine.greeting()
+        else:
+            log.info("refused peer=%s reason=%r", pump.peer, refusal)
+            self.machine.refuse_session(421, "4.7.0", refusal)
+
+    def handle(self, event: Event) -> Awaitable[None] | None:
+        """One event; the table below says which method."""
+        return _HANDLERS[type(event)](self, event)
+
+    def allowance(self) -> float:
+        """Seconds for the next step (RFC 5321 4.5.3.2)."""
+        smtp = self._service.settings.smtp
+        return smtp.command_timeout_seconds if self._reception is None else smtp.data_timeout_seconds
+
+    def disconnected(self) -> None:
+        """The peer is gone: nothing it did not finish is kept."""
+        reception, self._reception = self._reception, None
+        if reception is not None:
+            self._service.background(reception.abandon())
+
+    # events
+
+    def _hello(self, event: events.Hello) -> None:
+        self._helo = event.name
+        self._esmtp = event.kind is not HelloKind.HELO
+        self.machine.answer(Reply(250, "", "at your service"))
+
+    def _mail_from(self, event: events.Mail) -> Awaitable[None] | None:
+        self._mail = event
+        self._recipients = []
+        self._limit = self._service.settings.smtp.max_message_bytes
+        if self._service.shared.space.low:
+            self.machine.answer(DISK_LOW)
+            return None
+        if self._account is None or event.address is None:
+            self.machine.answer(replies.SENDER_OK)
+            return None
+        return self._lookup(event.address, self._judge_sender)
+
+    def _judge_sender(self, address: Address, resolution: Resolution) -> None:
+        verdict = check_sender(resolution, self._account, self._service.settings.relay.sender_must_be)
+        self._say(verdict, address)
+
+    def _rcpt(self, event: events.Rcpt) -> Awaitable[None] | None:
+        return self._lookup(event.address, self._judge_recipient)
+
+    def _lookup(self, address: Address, judge: Callable[[Address, Resolution], Any]) -> Awaitable[None] | None:
+        """Resolve from memory if we can, else in a thread."""
+        resolution = self._service.shared.addresses.cached(address)
+        if resolution is None:
+            return self._resolve(address, judge)
+        waiting: Awaitable[None] | None = judge(address, resolution)
+        return waiting
+
+    async def _resolve(self, address: Address, judge: Callable[[Address, Resolution], Any]) -> None:
+        try:
+            resolution = await asyncio.to_thread(self._service.shared.addresses.resolve, address)
+        except EstafetaError as error:
+            self._failed(error)
+            return
+        waiting = judge(address, resolution)
+        if waiting is not None:
+            await waiting
+
+    def _judge_recipient(self, address: Address, resolution: Resolution) -> Awaitable[None] | None:
+        verdict = check_recipient(resolution, may_relay=self._may_relay())
+        if not verdict.accepted:
+            self._refuse_recipient(address, verdict)
+            return None
+        limit = resolution.max_message_bytes
+        declared = (self._mail.size if self._mail is not None else None) or 0
+        if limit and declared > limit:
+            self.machine.answer(_TOO_BIG)
+            return None
+        targets = tuple(target for target in resolution.targets if isinstance(target, LocalTarget))
+        if any(target.quota_bytes for target in targets):
+            return self._check_quota(address, targets, limit, declared)
+        self._take_recipient(address, targets, limit)
+        return None
+
+    async def _check_quota(self, address: Address, targets: tuple[LocalTarget, ...], limit: int, declared: int) -> None:
+        """R7: a full mailbox is known before the content is sent. The commit looks again."""
+        try:
+            for target in targets:
+                used = await self._service.shared.used_bytes(target.account_id)
+                if target.quota_bytes and used + declared >= target.quota_bytes:
+                    self.machine.answer(_FULL)
+                    return
+        except EstafetaError as error:
+            self._failed(error)
+            return
+        self._take_recipient(address, targets, limit)
+
+    def _take_recipient(self, address: Address, targets: tuple[LocalTarget, ...], limit: int) -> None:
+        self._recipients.append(Recipient(address, targets))
+        if limit:
+            self._limit = min(self._limit or limit, limit)
+        self.machine.answer(replies.RECIPIENT_OK)
+
+    def _refuse_recipient(self, address: Address, verdict: Verdict) -> None:
+        if verdict.reason == "unknown":
+            self._unknown += 1
+        if self._unknown > self._service.settings.smtp.max_unknown_recipients:
+            self.machine.answer(_GUESSING)
+        else:
+            self._say(verdict, address)
+
+    def _data(self, event: events.Data) -> None:
+        if self._service.shared.space.low:
+            self.machine.answer(DISK_LOW)
+            return
+        mail = self._mail
+        self._reception = self._service.shared.intake.open(
+            mail.address if mail is not None else None,
+            self._recipients,
+            self._origin(),
+            max_bytes=self._limit,
+            max_hops=self._service.settings.smtp.max_received_hops,
+        )
+        self.machine.answer(replies.START_DATA)
+
+    def _chunk(self, event: events.Chunk) -> Awaitable[None] | None:
+        reception = self._reception
+        if reception is None:
+            return None
+        return reception.write(event.data)
+
+    async def _message_end(self, event: events.MessageEnd) -> None:
+        reception, self._reception = self._reception, None
+        try:
+            if reception is None:
+                raise EstafetaError(Kind.TEMPORARY, "The message could not be stored; try again later.")
+            receipt = await reception.finish()
+        except EstafetaError as error:
+            self._failed(error)
+            return
+        self._service.messages += 1
+        self._acknowledge(receipt, event.size)
+
+    def _acknowledge(self, receipt: Receipt, size: int) -> None:
+        mail, recipients = self._mail, self._recipients
+        log.info(
+            "accepted id=%s peer=%s from=<%s> to=%d size=%d",
+            receipt.ident,
+            self._pump.peer,
+            "" if mail is None or mail.address is None else mail.address,
+            len(recipients),
+            size,
+        )
+        fine = Reply(250, "2.0.0", f"Accepted as {receipt.ident}")
+        if self._service.mode is Mode.LMTP:
+            self.machine.answer_each([fine if e is None else error_reply(e) for e in receipt.failures])
+            return
+        failures = [error for error in receipt.failures if error is not None]
+        # One reply for all: where some mailboxes have it, 250 keeps them from getting it twice.
+        self.machine.answer(error_reply(failures[0]) if len(failures) == len(receipt.failures) else fine)
+
+    def _abandoned(self, event: events.Abandoned) -> Awaitable[None] | None:
+        reception, self._reception = self._reception, None
+        self._mail = None
+        return None if reception is None else reception.abandon()
+
+    async def _start_tls(self, event: events.StartTls) -> None:
+        offer = self._service.tls
+        if offer is None:
+            self.machine.answer(replies.NOT_OFFERED)
+            return
+        self.machine.answer(replies.TLS_READY)
+        if await self._pump.start_tls(offer.context):
+            self._account = None
+            self.machine.tls_started(self._service.session_settings(self._pump.peer, tls=True))
+
+    def _authenticate(self, event: events.Authenticate) -> None:
+        offered = self.machine.settings.auth_mechanisms
+        plus = any(name.endswith("-PLUS") for name in offered)
+        tls, offer = self._pump.tls, self._service.tls
+        bindings = offer.bindings(tls) if tls is not None and offer is not None else {}
+        mechanism = self._service.shared.sign_in.mechanism(event.mechanism, bindings, plus_offered=plus)
+        if mechanism is None:
+            self.machine.answer(replies.UNKNOWN_MECHANISM)
+        else:
+            self.machine.answer_auth(mechanism)
+
+    def _auth_need(self, event: events.AuthNeed) -> Awaitable[None] | None:
+        need = event.need
+        if isinstance(need, NeedPassword):
+            account = self._service.shared.sign_in.cached(need.authcid, need.password, Service.SUBMISSION)
+            if account is not None:
+                self._account = account
+                self.machine.answer_need(PasswordResult.OK)
+                return None
+        return self._ask_directory(event)
+
+    async def _ask_directory(self, event: events.AuthNeed) -> None:
+        supply, self._account = await self._service.shared.sign_in.supply(
+            event.need, Service.SUBMISSION, self._pump.peer
+        )
+        self.machine.answer_need(supply)
+
+    async def _authenticated(self, event: events.Authenticated) -> None:
+        """The proof holds; now who is it, and may they act as they ask (RFC 4422 3.4.1)?"""
+        try:
+            if self._account is None:
+                self._account = await self._service.shared.sign_in.account(
+                    event.authcid, Service.SUBMISSION, self._pump.peer
+                )
+        except EstafetaError as error:
+            log.info("sign-in refused peer=%s login=%r reason=%r", self._pump.peer, event.authcid, error.public)
+            self.machine.answer(replies.AUTH_WRONG)
+            return
+        if event.authzid and event.authzid.lower() not in (event.authcid.lower(), self._account.address.lower()):
+            self._account = None
+            self.machine.answer(_NOT_YOU)
+            return
+        log.info("signed in peer=%s user=%s mechanism=%s", self._pump.peer, self._account.address, event.mechanism)
+        self.machine.answer(event.reply)
+
+    def _auth_failed(self, event: events.AuthFailed) -> None:
+        self._account = None
+        if event.mechanism.startswith("SCRAM") and event.reason is Reason.CREDENTIALS:
+            self._service.shared.sign_in.failed(event.authcid, self._pump.peer)
+        log.info("sign-in failed peer=%s login=%r reason=%s", self._pump.peer, event.authcid, event.reason)
+        self.machine.answer(event.reply)
+
+    def _verify(self, event: events.Verify) -> Awaitable[None] | None:
+        if not self._service.settings.smtp.vrfy:
+            self.machine.answer(replies.CANNOT_VERIFY)
+            return None
+        return self._named(event.argument, self._judge_verify)
+
+    def _expand(self, event: events.Expand) -> Awaitable[None] | None:
+        return self._named(event.argument, self._judge_expand)
+
+    def _named(self, argument: str, judge: Callable[[Address, Resolution], Any]) -> Awaitable[None] | None:
+        local, _, domain = argument.strip("<>").rpartition("@")
+        return self._lookup(Address(local or domain, domain if local else ""), judge)
+
+    def _judge_verify(self, address: Address, resolution: Resolution) -> None:
+        self._say(check_recipient(resolution, may_relay=False), address)
+
+    def _judge_expand(self, address: Address, resolution: Resolution) -> None:
+        verdict = check_recipient(resolution, may_relay=False)
+        if verdict.accepted:
+            members = f"{address} has {len(resolution.targets)} member{'s' if len(resolution.targets) != 1 else ''}"
+            self.machine.answer(Reply(250, "2.1.5", members))
+        else:
+            self._say(verdict, address)
+
+    # helpers
+
+    def _may_relay(self) -> bool:
+        return self._account is not None or (
+            self._service.mode is not Mode.LMTP and self._pump.peer in self._service.relays
+        )
+
+    def _origin(self) -> Origin:
+        pump, mode = self._pump, self._service.mode
+        tls = pump.tls
+        mail = self._mail
+        name = "LMTP" if mode is Mode.LMTP else ("ESMTP" if self._esmtp else "SMTP")
+        hidden = mode is Mode.SUBMISSION and self._service.settings.submission.hide_client_address
+        return Origin(
+            protocol=with_protocol(
+                name, tls is not None, self._account is not None, mail is not None and mail.smtputf8
+            ),
+            helo=self._helo if not hidden else "localhost",
+            client=pump.peer if not hidden else "127.0.0.1",
+            tls=_tls_words(tls) if tls is not None else None,
+            repair=mode is Mode.SUBMISSION and self._service.settings.submission.add_missing_fields,
+        )
+
+    def _say(self, verdict: Verdict, address: Address) -> None:
+        if not verdict.accepted:
+            log.info("refused peer=%s address=<%s> reason=%s", self._pump.peer, address, verdict.reason)
+        self.machine.answer(verdict_reply(verdict))
+
+    def _failed(self, error: EstafetaError) -> None:
+        log.warning("not done peer=%s reason=%r cause=%r", self._pump.peer, error.public, error.private)
+        self.machine.answer(error_reply(error))
+
+
+_HANDLERS: dict[type[Any], Callable[[SmtpSession, Any], Awaitable[None] | None]] = {
+    events.Hello: SmtpSession._hello,
+    events.Mail: SmtpSession._mail_from,
+    events.Rcpt: SmtpSession._rcpt,
+    events.Data: SmtpSession._data,
+    events.Chunk: SmtpSession._chunk,
+    events.MessageEnd: SmtpSession._message_end,
+    events.Abandoned: SmtpSession._abandoned,
+    events.StartTls: SmtpSession._start_tls,
+    events.Authenticate: SmtpSession._authenticate,
+    events.AuthNeed: SmtpSession._auth_need,
+    events.Authenticated: SmtpSession._authenticated,
+    events.AuthFailed: SmtpSession._auth_failed,
+    events.Verify: SmtpSession._verify,
+    events.Expand: SmtpSession._expand,
+}
+
+
+def _tls_words(tls: Any) -> str:
+    cipher = tls.cipher()
+    return f"{tls.version()} {cipher[0]}" if cipher else str(tls.version())
