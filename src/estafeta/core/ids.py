@@ -9,7 +9,7 @@ MailboxId = NewType("MailboxId", int)
 """A mailbox (folder) within one account. INBOX is always 1."""
 
 ContentId = NewType("ContentId", int)
-"""A stored message content: the pack it was born in << 40 | its first offset there. Keeps its value when moved."""
+"""A stored message content: the pack it was born in << 32 | its first offset there. Keeps its value when moved."""
 
 PackId = NewType("PackId", int)
 """A pack of contents (docs/internals/store.md)."""

@@ -1,0 +1,93 @@
+"""What starting costs, and what a worker holds in memory after much work."""
+
+from __future__ import annotations
+
+import operator
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.bench import Bench, Section, Target, judge, median
+from benchmarks.clients import Plan
+from benchmarks.estafeta_server import COMMAND, Estafeta
+
+_USERS = 100
+
+
+def run(bench: Bench) -> Section | None:
+    if not bench.available([Estafeta]):
+        return None
+    count = 3 if bench.quick else 7
+    messages = 20_000 if bench.quick else 100_000
+    help_seconds = median(_help() for _ in range(count))
+    ready_seconds = median(_ready(bench) for _ in range(count))
+    idle, worked = _memory(bench, messages)
+    rows = [
+        ["`estafeta --help`", f"{help_seconds:.3f} s"],
+        ["`estafeta serve` until ready", f"{ready_seconds:.3f} s"],
+        ["worker, resident, just started", f"{idle:.0f} MiB"],
+        [f"worker, resident, after {messages:,} messages", f"{worked:.0f} MiB"],
+    ]
+    data: dict[str, Any] = {"help_seconds": help_seconds, "ready_seconds": ready_seconds}
+    data |= {"idle_mib": idle, "worked_mib": worked, "messages": messages}
+    return Section(
+        "start",
+        "Starting, and memory (Estafeta)",
+        ["what", "measured"],
+        rows,
+        [
+            f"Times are medians of {count}. Memory: the largest process of `serve --workers 1` (VmRSS, which counts"
+            " shared pages in full), 50 sessions, many messages of 4 KiB per connection."
+        ],
+        [
+            _target("`estafeta --help`", help_seconds, 0.25, "s"),
+            _target("`serve` until ready", ready_seconds, 1, "s"),
+            _target(f"worker after {messages:,} messages", worked, 80, "MiB"),
+        ],
+        [data],
+    )
+
+
+def _target(name: str, measured: float, most: float, unit: str) -> Target:
+    digits = 3 if unit == "s" else 0
+    met = judge(measured, most, operator.le)
+    return Target(name, f"at most {most:g} {unit}", f"{measured:.{digits}f} {unit}", met)
+
+
+def _help() -> float:
+    begun = time.monotonic()
+    subprocess.run([COMMAND, "--help"], check=True, capture_output=True)
+    return time.monotonic() - begun
+
+
+def _ready(bench: Bench) -> float:
+    server = Estafeta(bench.new_directory(), _USERS)
+    try:
+        server.install()
+        return server.start_serve()
+    finally:
+        server.stop()
+
+
+def _memory(bench: Bench, messages: int) -> tuple[float, float]:
+    """Resident MiB of the only worker: just started, and after `messages`."""
+    server = Estafeta(bench.new_directory(), _USERS)
+    try:
+        server.start("--workers", "1")
+        idle = _largest(server)
+        bench.clients.load(server.smtp_port, Plan(50, messages, many=True, users=_USERS))
+        return idle, _largest(server)
+    finally:
+        server.stop()
+
+
+def _largest(server: Estafeta) -> float:
+    return max(_resident(pid) for pid in server.group.pids())
+
+
+def _resident(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0

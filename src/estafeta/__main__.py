@@ -1,0 +1,6 @@
+"""`python -m estafeta` is `estafeta`."""
+
+from estafeta.cli.main import run
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,1 @@
+"""Bringing mail in from mbox files and Maildirs, and taking it out again."""

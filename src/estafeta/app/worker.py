@@ -1,0 +1,290 @@
+"""A worker: one event loop that serves every protocol on the listeners it shares with the other workers.
+
+`run` builds everything, tells the supervisor that it is ready, and serves until SIGTERM or until the supervisor is
+gone. Then it takes no more connections, lets sessions finish what is under way, and commits what was submitted.
+"""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Mapping
+
+import uvloop
+
+from estafeta.app.config import ListenerConfig, load_node
+from estafeta.app.config import Service as ServiceName
+from estafeta.app.context import WorkerContext
+from estafeta.app.jobs import Jobs
+from estafeta.app.node_key import load_node_key
+from estafeta.certificates.store import CertificateStore
+from estafeta.certificates.tls import ListenerTls, TlsCertificates
+from estafeta.core.errors import EstafetaError
+from estafeta.directory.auth import Authenticator
+from estafeta.directory.resolver import Resolver
+from estafeta.directory.settings import SiteSettings
+from estafeta.intake.accept import Intake
+from estafeta.mailboxes.service import Mailboxes
+from estafeta.net import bus
+from estafeta.net.pump import Connections
+from estafeta.net.tls import TlsOffer
+from estafeta.protocols.smtp.limits import Mode
+from estafeta.servers.pop3.service import Pop3Service, Pop3Shared
+from estafeta.servers.signin import SignIn
+from estafeta.servers.smtp.service import Addresses, Shared, SmtpService
+from estafeta.storage.commit import GroupCommit, Writer
+from estafeta.storage.database import Database
+from estafeta.storage.packs import Packs
+from estafeta.storage.space import Space
+from estafeta.storage.steps import crash_at, nothing
+
+log = logging.getLogger("estafeta.worker")
+
+_MODES = {
+    ServiceName.SMTP: Mode.SMTP,
+    ServiceName.SUBMISSION: Mode.SUBMISSION,
+    ServiceName.SUBMISSIONS: Mode.SUBMISSION,
+    ServiceName.LMTP: Mode.LMTP,
+}
+#: The sweep of overdue sessions, the disk threshold and the loop's lag are looked at this often.
+_TICK_SECONDS = 1.0
+#: Announcements may be lost (estafeta.net.bus): versions in the database are asked this often.
+_POLL_TICKS = 5
+#: Threads switch this often: the writer thread must not wait 5 ms for the event loop (docs/internals/performance.md).
+_SWITCH_SECONDS = 0.0005
+
+MailService = SmtpService | Pop3Service
+
+
+def run(context: WorkerContext) -> int:
+    """Serve until told to stop; returns the exit status."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(context))
+
+
+async def _serve(context: WorkerContext) -> int:
+    worker = Worker(context, asyncio.get_running_loop())
+    await worker.start()
+    await worker.stopped.wait()
+    await worker.stop()
+    return 0
+
+
+class Worker:
+    """Everything that one worker process consists of."""
+
+    def __init__(self, context: WorkerContext, loop: asyncio.AbstractEventLoop) -> None:
+        self.context = context
+        self.loop = loop
+        self.stopped = asyncio.Event()
+        self._bus = bus.Bus(context.home.run)
+        self.database = Database(context.node.database_url, publish=self._bus.publish)
+        self.packs = Packs(context.node.data / "packs")
+        self.settings = SiteSettings(self.database, time.time)
+        settings = self.settings.reload()
+        crash = os.environ.get("ESTAFETA_CRASH_AT", "")
+        self.group = GroupCommit(
+            self.database, self.packs, crash_at(crash) if crash else nothing, settings.store.pack_mib << 20
+        )
+        self.writer = Writer(self.group, loop)
+        self.mailboxes = Mailboxes(self.database, self.packs, self.writer.submit)
+        self.resolver = Resolver(self.database, self.settings)
+        key = load_node_key(context.home)
+        self.authenticator = Authenticator(self.database, time.time, self.settings, node_key=key)
+        self.space = Space(context.node.data, settings.store.minimum_free_mib << 20)
+        self.sign_in = sign_in = SignIn(
+            self.authenticator,
+            secret=key,
+            parallel=settings.auth.max_parallel_hashes,
+            iterations=settings.auth.scram_iterations,
+        )
+        self.pop3_shared = Pop3Shared(self.mailboxes, sign_in, context.home.run / "locks")
+        self.shared = Shared(
+            Addresses(self.resolver.cached, self.resolver.resolve),
+            sign_in,
+            Intake(
+                self.mailboxes,
+                self.packs,
+                self.database,
+                hostname=context.config.hostname,
+                worker=context.index,
+            ),
+            self.space,
+            self.mailboxes.used_bytes,
+        )
+        self.jobs = Jobs(self.database, self.packs, self.settings, holder=f"{context.config.hostname}:{os.getpid()}")
+        self.tls = self._load_tls()
+        self.services = [(listener, sock, self._service(listener)) for listener, sock in context.sockets]
+        self._servers: list[asyncio.Server] = []
+        self._ticker: asyncio.Task[None] | None = None
+        self._ear: asyncio.DatagramTransport | None = None
+        self._polling: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen, and tell the supervisor."""
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        self.writer.start()
+        self._ear = await bus.listen(
+            self.loop, bus.bind(self.context.home.run, f"worker-{self.context.index}"), self._heard
+        )
+        for listener, sock, service in self.services:
+            self._servers.append(await self._listen(listener, sock, service))
+        self.loop.add_signal_handler(signal.SIGTERM, self.stopped.set)
+        self.loop.add_signal_handler(signal.SIGHUP, self._reload)
+        self.loop.add_reader(self.context.control, self.stopped.set)
+        self._ticker = self.loop.create_task(self._tick())
+        gc.collect()
+        gc.freeze()
+        self.context.ready()
+
+    async def stop(self) -> None:
+        """Finish what is under way, then let go of everything."""
+        self.loop.remove_reader(self.context.control)
+        for server in self._servers:
+            server.close()
+        everyone = [service.connections for _, _, service in self.services]
+        for connections in everyone:
+            connections.stop()
+        await self._drained(everyone)
+        if self._ticker is not None:
+            self._ticker.cancel()
+        for connections in everyone:
+            connections.abort()
+        await self.writer.stop()
+        self.jobs.stop()
+        if self._ear is not None:
+            self._ear.close()
+        self._bus.close()
+        self.packs.close()
+        self.database.close()
+
+    async def _drained(self, everyone: list[Connections]) -> None:
+        """Wait until sessions are gone, or the grace of the node file is over."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.context.config.grace_seconds):
+                for connections in everyone:
+                    await connections.drained()
+
+    async def _listen(self, listener: ListenerConfig, sock: object, service: MailService) -> asyncio.Server:
+        context = self.tls[listener.certificate].context if listener.implicit_tls else None
+        if listener.path:
+            return await self.loop.create_unix_server(service, sock=sock)  # type: ignore[arg-type]
+        handshake = self.settings.current.tls.handshake_seconds if context is not None else None
+        return await self.loop.create_server(service, sock=sock, ssl=context, ssl_handshake_timeout=handshake)  # type: ignore[call-overload,no-any-return]
+
+    def _service(self, listener: ListenerConfig) -> MailService:
+        offer = self._offer(listener.certificate)
+        hostname = listener.domain or self.context.config.hostname
+        settings, loop = self.settings.current, self.loop
+        mode = _MODES.get(listener.service)
+        if mode is None:
+            return Pop3Service(self.pop3_shared, settings, hostname=hostname, tls=offer, loop=loop)
+        return SmtpService(self.shared, settings, mode=mode, hostname=hostname, tls=offer, loop=loop)
+
+    def _offer(self, certificate: str) -> TlsOffer:
+        listener_tls = self.tls[certificate]
+
+        def bindings(session: ssl.SSLObject) -> Mapping[str, bytes]:
+            found = {"tls-server-end-point": listener_tls.end_point(session)}
+            if session.version() == "TLSv1.2":
+                found["tls-unique"] = session.get_channel_binding("tls-unique") or b""
+            return {name: value for name, value in found.items() if value}
+
+        return TlsOffer(listener_tls.context, bindings)
+
+    def _load_tls(self) -> dict[str, ListenerTls]:
+        names = {listener.certificate for listener, _ in self.context.sockets}
+        certificates = self._certificates(names)
+        oldest = self.settings.current.tls.minimum_version
+        return {name: ListenerTls(certificates, name, minimum_version=oldest) for name in names}
+
+    def _certificates(self, names: set[str]) -> TlsCertificates:
+        return TlsCertificates.load(CertificateStore(self.context.home.certificates), names)
+
+    def _heard(self, topic: str) -> None:
+        """Something changed, in this process or another."""
+        if topic == "directory":
+            self.resolver.forget()
+            self.authenticator.forget()
+        elif topic == "settings":
+            self._poll_soon()
+
+    def _poll_soon(self) -> None:
+        if self._polling is None or self._polling.done():
+            self._polling = self.loop.create_task(self._poll())
+
+    async def _poll(self) -> None:
+        """Take in settings and directory as they are now."""
+        try:
+            changed = await asyncio.to_thread(self.settings.poll_version)
+            if await asyncio.to_thread(self.resolver.poll_version):
+                self.authenticator.forget()
+        except EstafetaError as error:
+            log.warning("settings could not be read: %s", error.private or error.public)
+            return
+        if changed:
+            self._use_settings()
+
+    def _use_settings(self) -> None:
+        settings = self.settings.current
+        self.resolver.forget()
+        self.authenticator.forget()
+        self.space.minimum_free_bytes = settings.store.minimum_free_mib << 20
+        self.group.seal_bytes = settings.store.pack_mib << 20
+        self.sign_in.use(parallel=settings.auth.max_parallel_hashes, iterations=settings.auth.scram_iterations)
+        for _, _, service in self.services:
+            service.use(settings)
+        self._use_certificates()
+        log.info("settings taken in")
+
+    def _reload(self) -> None:
+        """SIGHUP: certificates and settings anew; sessions under way keep what they have."""
+        try:
+            load_node(self.context.home)
+        except EstafetaError as error:
+            log.error("reload: kept what was there, because: %s", error.public)
+            return
+        self._use_certificates()
+        self._poll_soon()
+        log.info("reloaded")
+
+    def _use_certificates(self) -> None:
+        """Read certificates again; where one cannot be used, all stay as they were."""
+        try:
+            certificates = self._certificates(set(self.tls))
+        except EstafetaError as error:
+            log.error("certificates: kept what was there, because: %s", error.public)
+            return
+        for listener_tls in self.tls.values():
+            listener_tls.reload(certificates, minimum_version=self.settings.current.tls.minimum_version)
+
+    async def _tick(self) -> None:
+        count = 0
+        while True:
+            due = self.loop.time() + _TICK_SECONDS
+            await asyncio.sleep(_TICK_SECONDS)
+            lag = self.loop.time() - due
+            for _, _, service in self.services:
+                service.connections.sweep()
+            self.space.look()
+            self.jobs.look()
+            self._report(lag)
+            count += 1
+            if count % _POLL_TICKS == 0:
+                self._poll_soon()
+
+    def _report(self, lag: float) -> None:
+        services = [service for _, _, service in self.services]
+        self.context.report(
+            connections=sum(len(service.connections) for service in services),
+            accepted=sum(service.messages for service in services if isinstance(service, SmtpService)),
+            loop_lag_ms=round(lag * 1000, 1),
+            threads=threading.active_count(),
+            waiting=self.writer.waiting,
+        )

@@ -1,0 +1,135 @@
+"""`estafeta setup`: a few questions, or none with `--yes`, and a server that can be started."""
+
+import os
+import socket
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from estafeta.cli.common import Yes, home_of
+
+if TYPE_CHECKING:
+    from estafeta.app.home import Home
+    from estafeta.app.node_file import Choices
+    from estafeta.app.setup import SetupResult
+
+_SITES = {
+    "internet": "sends and receives mail directly",
+    "smarthost": "receives directly, sends through another server",
+    "satellite": "all mail goes to another server",
+    "local": "mail between users of this machine only",
+    "none": "nothing is opened: you start each listener in estafeta.toml",
+}
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Put the command of this file on `app`."""
+    app.command()(setup)
+
+
+def setup(
+    context: typer.Context,
+    domain: Annotated[str, typer.Option("--domain", metavar="D", help="The first mail domain: example.org.")] = "",
+    hostname: Annotated[
+        str, typer.Option("--hostname", metavar="H", help="This machine's name: mail.example.org.")
+    ] = "",
+    port_base: Annotated[
+        int | None,
+        typer.Option("--port-base", metavar="N", help="Listen on N + the standard port of each service, on 127.0.0.1."),
+    ] = None,
+    site: Annotated[
+        str, typer.Option("--site", metavar="KIND", help="internet, smarthost, satellite, local or none.")
+    ] = "",
+    user: Annotated[str, typer.Option("--user", metavar="ADDRESS", help="The first user; a password is made.")] = "",
+    run_as: Annotated[
+        str, typer.Option("--run-as", metavar="USER[:GROUP]", help="System user that the server becomes; as root.")
+    ] = "",
+    database: Annotated[
+        str, typer.Option("--database", metavar="URL", help="postgresql+psycopg://... instead of SQLite.")
+    ] = "",
+    yes: Yes = False,
+) -> None:
+    """Make a new server in the home directory."""
+    from estafeta.app.setup import check_choices, check_new
+
+    home = home_of(context)
+    check_new(home)
+    if not yes and sys.stdin.isatty():
+        domain, hostname, site, port_base, user = _ask(domain, hostname, site, port_base, user)
+    if not domain:
+        raise typer.BadParameter("the mail domain is missing: add --domain example.org")
+    if site and site not in _SITES:
+        raise typer.BadParameter(f"--site must be {', '.join(_SITES)}")
+    choices = _choices(domain, hostname or _guess_hostname(domain), site or "internet", port_base, run_as, database)
+    check_choices(choices)
+    password = ""
+    if user:
+        from estafeta.app.passwords import generate_password
+
+        password = generate_password()
+    result = _make(home, choices, user, password)
+    _show(result, choices, user, password)
+
+
+def _ask(
+    domain: str, hostname: str, site: str, port_base: int | None, user: str
+) -> tuple[str, str, str, int | None, str]:
+    """Ask for what was not given, showing what an empty answer means."""
+    domain = domain or typer.prompt("Mail domain, the part behind the @")
+    hostname = hostname or typer.prompt("Name of this machine on the net", default=_guess_hostname(domain))
+    if not site:
+        typer.echo("Kinds of site:")
+        for name, meaning in _SITES.items():
+            typer.echo(f"  {name:<10} {meaning}")
+        site = typer.prompt("Kind of site", default="internet")
+    if port_base is None and os.geteuid() != 0:
+        text = typer.prompt("You are not root: ports begin at (0 for the standard ones)", default=20000, type=int)
+        port_base = text or None
+    user = user or typer.prompt("First user (- for none)", default=f"postmaster@{domain}")
+    return domain, hostname, site, port_base, "" if user == "-" else user
+
+
+def _choices(domain: str, hostname: str, site: str, port_base: int | None, run_as: str, database: str) -> "Choices":
+    from estafeta.app.node_file import Choices, Site
+
+    user, _, group = (run_as or _guess_user(port_base)).partition(":")
+    return Choices(domain, hostname, Site(site), port_base, user, group, database)
+
+
+def _guess_hostname(domain: str) -> str:
+    name = socket.getfqdn()
+    return name if "." in name and not name.startswith("localhost") and "arpa" not in name else f"mail.{domain}"
+
+
+def _guess_user(port_base: int | None) -> str:
+    """As root on standard ports, the system user `estafeta` if there is one."""
+    import pwd
+
+    if os.geteuid() != 0 or port_base is not None:
+        return ""
+    try:
+        return pwd.getpwnam("estafeta").pw_name
+    except KeyError:
+        return ""
+
+
+def _make(home: "Home", choices: "Choices", user: str, password: str) -> "SetupResult":
+    from estafeta.app.setup import set_up
+    from estafeta.app.stores import populate
+
+    return set_up(home, choices, lambda node: populate(node, choices.domain, {user: password} if user else {}))
+
+
+def _show(result: "SetupResult", choices: "Choices", user: str, password: str) -> None:
+    root = result.node.home.root
+    typer.echo(f"Made the server {choices.hostname} for {choices.domain} in {root}.")
+    for listener in result.node.config.listeners:
+        typer.echo(f"  {listener.service:<12} {listener.place}{'' if listener.start else '  (not started)'}")
+    if user:
+        typer.echo(f"User {user}, password {password} (shown only now).")
+    if os.geteuid() == 0 and not choices.user and choices.port_base is None:
+        typer.echo("Before you start it: make a system user and write its name as `user` into estafeta.toml.")
+    typer.echo(f"Start it:    estafeta --home {root} serve")
+    if not user:
+        typer.echo(f"Add a user:  estafeta --home {root} user add NAME@{choices.domain}")
