@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from estafeta.app.storecheck import verify
 from estafeta.core.ids import INBOX, AccountId, MailboxId
 from estafeta.mail.scan import MessageScanner, MessageSummary
 from estafeta.mailboxes import look
@@ -83,4 +84,9 @@ class Store:
         return status.messages, status.unseen, status.deleted, status.bytes
 
 
-__all__ = ["MESSAGE", "NOW_MS", "Flag", "Store", "arrival", "summary_of", "to"]
+def problems(store: Store) -> list[str]:
+    """What `store verify` says."""
+    return [problem.sentence for problem in verify(store.database, store.packs, lambda done, total: None)]
+
+
+__all__ = ["MESSAGE", "NOW_MS", "Flag", "Store", "arrival", "problems", "summary_of", "to"]

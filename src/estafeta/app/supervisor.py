@@ -62,6 +62,7 @@ class Supervisor:
         self._announced = False
         self._deadline: float | None = None
         self._deaf_until = 0.0
+        self._had_terminal = _has_terminal()
         self._failure: EstafetaError | None = None
         self.control = ControlServer(
             node.home.control, {"status": self.status, "reload": self.reload, "stop": self.stop}
@@ -196,6 +197,8 @@ class Supervisor:
             if time.monotonic() >= self._deaf_until:
                 self._deaf_until = time.monotonic() + _SAME_WISH_SECONDS
                 self.stop()
+        elif number == signal.SIGHUP and self._had_terminal and not _has_terminal():
+            self.stop()  # the window was closed: a foreground server ends with it
         elif number == signal.SIGHUP and not self.stopping:
             try:
                 self.reload()
@@ -262,6 +265,15 @@ class Supervisor:
         self._selector.close()
         self._lock.release()
         _log.info("stopped")
+
+
+def _has_terminal() -> bool:
+    """Whether this process has a controlling terminal that still exists."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def worker_count(node: Node, asked: int | None) -> int:

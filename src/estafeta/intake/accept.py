@@ -10,6 +10,7 @@ import itertools
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.core.ids import AccountId
@@ -104,9 +105,11 @@ class Reception:
         "_failure",
         "_hops",
         "_intake",
+        "_loop",
         "_max_bytes",
         "_now",
         "_origin",
+        "_places",
         "_recipients",
         "_scanner",
         "_sender",
@@ -150,27 +153,65 @@ class Reception:
             return None
         return self._spool_aside()
 
-    async def finish(self) -> Receipt:
-        """Make it durable in every mailbox. Only now may it be acknowledged."""
-        if self._max_bytes and self._size > self._max_bytes:
-            await self.abandon()
-            raise EstafetaError(Kind.TOO_BIG, "The message is larger than this address takes.")
+    def finish(self) -> "asyncio.Future[Receipt]":
+        """Make it durable in every mailbox. Only when the future is done may it be acknowledged."""
+        self._loop = asyncio.get_running_loop()
+        if self._solo is None and self._failure is None and not self._too_big():
+            return self._finish_small()
+        return self._loop.create_task(self._finish_large())
+
+    def _finish_small(self) -> "asyncio.Future[Receipt]":
+        """All in memory: parsed here, stored by the group commit. No task, this is the way of nearly every message."""
+        done: asyncio.Future[Receipt] = self._loop.create_future()
+        try:
+            block = b"".join(self._buffer)
+            content = self._prefix(block) + block
+            scanner = MessageScanner()
+            scanner.feed(content)
+            stored = self._store(scanner.close(), content)
+        except EstafetaError as error:
+            done.set_exception(error)
+        else:
+            stored.add_done_callback(partial(self._stored, done))
+        return done
+
+    def _stored(self, done: "asyncio.Future[Receipt]", stored: "asyncio.Future[list[Outcome]]") -> None:
+        if done.cancelled():
+            stored.exception()
+            return
+        error = stored.exception()
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(self._receipt(stored.result()))
+
+    async def _finish_large(self) -> Receipt:
         try:
             if self._failure is not None:
                 raise self._failure
-            summary, content = await self._complete()
-            if summary.received_count > self._hops:
-                raise EstafetaError(Kind.LIMIT, "The message has passed too many servers: it is in a loop.")
-            deliveries, places = _deliveries(self._recipients)
-            now_ms = int(self._now * 1000)
-            arrival = Arrival(summary, deliveries, now_ms, now_ms)
-            outcomes = await self._intake.mailboxes.deliver(arrival, content)
+            if self._too_big():
+                raise EstafetaError(Kind.TOO_BIG, "The message is larger than this address takes.")
+            summary, location = await asyncio.to_thread(self._finish_spool)
+            outcomes = await self._store(summary, location)
         except BaseException:
             await self.abandon()
             raise
         if self._solo is not None:
             self._solo.close()
-        return Receipt(self.ident, tuple(_failure(outcomes, place) for place in places))
+        return self._receipt(outcomes)
+
+    def _too_big(self) -> bool:
+        return 0 < self._max_bytes < self._size
+
+    def _store(self, summary: MessageSummary, content: bytes | Location) -> "asyncio.Future[list[Outcome]]":
+        if summary.received_count > self._hops:
+            raise EstafetaError(Kind.LIMIT, "The message has passed too many servers: it is in a loop.")
+        deliveries, self._places = _deliveries(self._recipients)
+        now_ms = int(self._now * 1000)
+        return self._intake.mailboxes.deliver(Arrival(summary, deliveries, now_ms, now_ms), content)
+
+    def _receipt(self, outcomes: Sequence[Outcome]) -> Receipt:
+        return Receipt(self.ident, tuple(_failure(outcomes, place) for place in self._places))
 
     async def abandon(self) -> None:
         """Forget it; what was spooled is removed."""
@@ -178,15 +219,6 @@ class Reception:
         solo, self._solo = self._solo, None
         if solo is not None:
             await asyncio.to_thread(solo.discard)
-
-    async def _complete(self) -> tuple[MessageSummary, bytes | Location]:
-        if self._solo is not None:
-            return await asyncio.to_thread(self._finish_spool)
-        block = b"".join(self._buffer)
-        content = self._prefix(block) + block
-        scanner = MessageScanner()
-        scanner.feed(content)
-        return scanner.close(), content
 
     def _prefix(self, block: bytes) -> bytes:
         """The fields that go in front; `block` begins with the header section."""

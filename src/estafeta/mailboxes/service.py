@@ -5,7 +5,7 @@ Reading rows goes to threads; reading content that the system already has in mem
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from estafeta.core.ids import INBOX, AccountId, MailboxId
@@ -17,7 +17,7 @@ from estafeta.storage.commit import Operation
 from estafeta.storage.database import Database
 from estafeta.storage.packs import Location, Packs
 
-Submit = Callable[[Operation, Any, Sequence[bytes | Location]], Awaitable[Any]]
+Submit = Callable[[Operation, Any, Sequence[bytes | Location]], "asyncio.Future[Any]"]
 """How a change is made durable: `Writer.submit`."""
 
 
@@ -29,8 +29,8 @@ class Mailboxes:
         self._packs = packs
         self._submit = submit
 
-    def deliver(self, arrival: Arrival, content: bytes | Location) -> Awaitable[list[Outcome]]:
-        """Store one message for all its deliveries; durable when the awaitable is done."""
+    def deliver(self, arrival: Arrival, content: bytes | Location) -> "asyncio.Future[list[Outcome]]":
+        """Store one message for all its deliveries; durable when the future is done."""
         return self._submit(deliver, arrival, (content,))
 
     async def snapshot(self, account_id: AccountId, mailbox_id: MailboxId = INBOX) -> Snapshot:

@@ -50,7 +50,7 @@ def check_accounts(database: Database) -> Iterator[Problem]:
     """Every account: counters, UIDNEXT, MODSEQ, tombstones, and messages without content."""
     for account_id in accounts(database):
         with database.read() as conn:
-            sentences = [*_counter_problems(conn, account_id), *_message_problems(conn, account_id)]
+            sentences = [*counter_problems(conn, account_id), *_message_problems(conn, account_id)]
         for kind, sentence in sentences:
             yield Problem(kind, f"Account {account_id}: {sentence}: {_REPAIR}.")
 
@@ -102,7 +102,8 @@ def _counted(account_id: int) -> Any:
     )
 
 
-def _counter_problems(conn: Connection, account_id: int) -> Iterator[tuple[ProblemKind, str]]:
+def counter_problems(conn: Connection, account_id: int) -> Iterator[tuple[ProblemKind, str]]:
+    """What the rows of an account and its mailboxes say, against what is there."""
     counts = count_mailboxes(conn, account_id)
     boxes = {row.mailbox_id: row for row in conn.execute(select(mailboxes).where(_of(mailboxes, account_id)))}
     state = conn.execute(select(account_state).where(_of(account_state, account_id))).first()

@@ -60,10 +60,10 @@ class Session(Protocol):
     def machine(self) -> Machine:
         """The protocol machine; the same from `connected` on."""
 
-    def connected(self, pump: "Pump") -> Awaitable[None] | None:
+    def connected(self, pump: "Pump") -> Awaitable[Any] | None:
         """The connection is there: make the machine, greet or refuse."""
 
-    def handle(self, event: Any) -> Awaitable[None] | None:
+    def handle(self, event: Any) -> Awaitable[Any] | None:
         """Decide about one event; answer through the machine. Return an awaitable only if it must wait."""
 
     def allowance(self) -> float:
@@ -86,7 +86,8 @@ class Pump(asyncio.Protocol):
         self.tls: ssl.SSLObject | None = None
         self.deadline = 0.0
         self.expires = 0.0
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Future[Any] | None = None
+        self._judged = False
         self._writable: asyncio.Event | None = None
         self._full = False
         self._paused = False
@@ -244,24 +245,25 @@ class Pump(asyncio.Protocol):
             self._resume()
         self.touch()
 
-    def _start(self, waiting: Awaitable[None] | None) -> None:
+    def _start(self, waiting: Awaitable[Any] | None) -> None:
         if waiting is None:
             self._drive()
             return
         self.touch()
-        self._task = self._loop.create_task(_run(waiting))
+        # A future needs no task. How it ends is its session's to answer, whose callback was added before ours.
+        self._judged = isinstance(waiting, asyncio.Future)
+        self._task = waiting if isinstance(waiting, asyncio.Future) else self._loop.create_task(_run(waiting))
         self._task.add_done_callback(self._done)
 
-    def _done(self, task: "asyncio.Task[None]") -> None:
+    def _done(self, task: "asyncio.Future[Any]") -> None:
         self._task = None
+        error = None if task.cancelled() else task.exception()
         if self._lost:
-            if not task.cancelled():
-                task.exception()
             return
         if self._early:
             self._machine.feed(self._early)
             self._early = b""
-        if task.cancelled() or (error := task.exception()) is None:
+        if error is None or self._judged:
             self._drive()
         elif isinstance(error, ConnectionError):
             self.abort()
@@ -404,5 +406,5 @@ def network_of(peer: str) -> str:
     return str(ipaddress.ip_network((peer.partition("%")[0], 64), strict=False))
 
 
-async def _run(waiting: Awaitable[None]) -> None:
+async def _run(waiting: Awaitable[Any]) -> None:
     await waiting

@@ -271,11 +271,8 @@ def live_rows(conn: Connection, pack_id: int, after: int, limit: int) -> Sequenc
         contents.c.content_id >= max(first, after + 1), contents.c.content_id < end, contents.c.pack_id == pack_id
     )
     came = select(*PLACE).where(_MOVED, contents.c.pack_id == pack_id, contents.c.content_id > after)
-    rows = list(conn.execute(born.order_by(contents.c.content_id).limit(limit)))
-    # A pack that compaction fills has no contents of its own, so only one of the two finds anything.
-    if len(rows) < limit:
-        rows += conn.execute(came.order_by(contents.c.content_id).limit(limit - len(rows)))
-    return rows
+    rows = [row for found in (born, came) for row in conn.execute(found.order_by(contents.c.content_id).limit(limit))]
+    return sorted(rows, key=lambda row: row.content_id)[:limit]
 
 
 def live_bytes(conn: Connection, pack_id: int) -> int:

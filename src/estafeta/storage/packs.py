@@ -72,6 +72,11 @@ def content_id(pack_id: int, offset: int) -> ContentId:
     return ContentId(pack_id << _OFFSET_BITS | offset)
 
 
+def birth_pack(content_id: int) -> PackId:
+    """The pack that a content was born in."""
+    return PackId(content_id >> _OFFSET_BITS)
+
+
 def born_in(pack_id: int) -> tuple[int, int]:
     """The ids of contents born in a pack: from the first number up to, without, the second."""
     return pack_id << _OFFSET_BITS, (pack_id + 1) << _OFFSET_BITS

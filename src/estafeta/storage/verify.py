@@ -68,14 +68,18 @@ def check_records(database: Database, packs: Packs, progress: Progress) -> Itera
 
 def check_packs(database: Database, packs: Packs) -> Iterator[Problem]:
     """The rows of packs against the contents in them. Each pack is read in one transaction."""
-    with database.read() as conn:
-        known = set(conn.execute(select(packs_table.c.pack_id)).scalars())
-        named = set(conn.execute(select(contents.c.pack_id).distinct()).scalars())
-    for pack_id in sorted(known | named):
+    for pack_id in named_packs(database):
         with database.read() as conn:
-            sentence = _pack_problem(conn, pack_id)
+            sentence = find_pack_problem(conn, pack_id)
         if sentence:
             yield Problem(ProblemKind.PACK, f"Pack {pack_id} {sentence}: run 'estafeta store repair'.")
+
+
+def named_packs(database: Database) -> list[int]:
+    """The packs that SQL names: by their own rows, or as the place of a content."""
+    with database.read() as conn:
+        known = set(conn.execute(select(packs_table.c.pack_id)).scalars())
+        return sorted(known | set(conn.execute(select(contents.c.pack_id).distinct()).scalars()))
 
 
 def find_damage(database: Database, packs: Packs, location: Location) -> DamagedRecordError | None:
@@ -137,7 +141,8 @@ def _damaged(row: Any, error: DamagedRecordError) -> Problem:
     )
 
 
-def _pack_problem(conn: Connection, pack_id: int) -> str:
+def find_pack_problem(conn: Connection, pack_id: int) -> str:
+    """What is wrong with a pack, as the end of a sentence; empty when nothing is."""
     row = conn.execute(select(packs_table).where(packs_table.c.pack_id == pack_id)).first()
     live = live_bytes(conn, pack_id)
     if row is None:

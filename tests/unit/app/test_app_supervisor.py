@@ -1,6 +1,7 @@
 """The supervisor with workers that do nothing: start, replace, reload, stop, and what each failure says."""
 
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -278,3 +279,23 @@ def test_root_is_given_up(home: Home, tmp_path: Path):
             assert uids.split()[1:] == ["65534"] * 4
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_a_closed_window_ends_a_foreground_server(home: Home, closes: bool):
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, str(STUB), str(home.root), "1", "good"])
+    try:
+        until(lambda: home.control.exists() and bool(live(home).workers[0].state == "running"), "it runs")
+        if closes:
+            os.close(terminal)
+            until(lambda: os.waitpid(pid, os.WNOHANG) == (pid, 0), "it ends with status 0")
+        else:
+            os.kill(pid, signal.SIGHUP)
+            until(lambda: (home.root / "hup-0").exists(), "a reload, as long as the window is there")
+    finally:
+        if not closes:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            os.close(terminal)

@@ -7,6 +7,7 @@ password or waits for the disk returns an awaitable. The 250 after the content i
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from estafeta.core.errors import EstafetaError, Kind
@@ -203,17 +204,26 @@ class SmtpSession:
             return None
         return reception.write(event.data)
 
-    async def _message_end(self, event: events.MessageEnd) -> None:
+    def _message_end(self, event: events.MessageEnd) -> Awaitable[Any] | None:
         reception, self._reception = self._reception, None
-        try:
-            if reception is None:
-                raise EstafetaError(Kind.TEMPORARY, "The message could not be stored; try again later.")
-            receipt = await reception.finish()
-        except EstafetaError as error:
+        if reception is None:
+            self._failed(EstafetaError(Kind.TEMPORARY, "The message could not be stored; try again later."))
+            return None
+        done = reception.finish()
+        # Before the pump goes on with this future: callbacks run in the order in which they were added.
+        done.add_done_callback(partial(self._finished, event.size))
+        return done
+
+    def _finished(self, size: int, done: "asyncio.Future[Receipt]") -> None:
+        error = done.exception()
+        if error is None:
+            self._service.messages += 1
+            self._acknowledge(done.result(), size)
+        elif isinstance(error, EstafetaError):
             self._failed(error)
-            return
-        self._service.messages += 1
-        self._acknowledge(receipt, event.size)
+        else:
+            log.error("message not stored peer=%s", self._pump.peer, exc_info=error)
+            self._failed(EstafetaError(Kind.TEMPORARY, "The message could not be stored; try again later."))
 
     def _acknowledge(self, receipt: Receipt, size: int) -> None:
         mail, recipients = self._mail, self._recipients

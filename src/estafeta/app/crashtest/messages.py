@@ -1,0 +1,53 @@
+"""Messages of the crash test: each follows from the seed and its number, so what is found can be compared to the octet."""
+
+import random
+import re
+from dataclasses import dataclass
+
+_ID = re.compile(rb"^X-Crash-Id: (\d+)\r\n", re.MULTILINE)
+_HEAD = 4096
+#: Of a hundred messages, up to which size (octets) how many are. The largest get packs of their own.
+_SIZES = ((84, 4_000), (96, 60_000), (98, 250_000), (100, 600_000))
+_LINE = 72
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Makes the messages of one run."""
+
+    seed: int
+    users: int
+
+    def recipients(self, number: int) -> tuple[int, ...]:
+        """To which of the users (from 0) a message goes: one to three."""
+        dice = random.Random(self.seed * 1_000_003 + number)  # noqa: S311 - not a secret
+        return tuple(sorted(dice.sample(range(self.users), dice.choice((1, 1, 2, 3)))))
+
+    def content(self, number: int) -> bytes:
+        """The message as a client hands it over: CRLF, not dot-stuffed, lines that are dots included."""
+        dice = random.Random(self.seed * 7_368_787 + number)  # noqa: S311 - not a secret
+        text = dice.randbytes(_size(dice) // 2).hex().encode()
+        lines = [text[at : at + _LINE] for at in range(0, len(text), _LINE)]
+        head = b"X-Crash-Id: %d\r\nFrom: <load@crash.test>\r\nSubject: Crash test %d\r\n\r\n" % (number, number)
+        return head + b"\r\n".join([b".", b"..dots", *lines, b"", b"end of %d" % number, b""])
+
+
+def find_number(stored: bytes) -> int | None:
+    """The number of a message in a mailbox."""
+    found = _ID.search(stored[:_HEAD])
+    return None if found is None else int(found.group(1))
+
+
+def is_intact(stored: bytes, sent: bytes) -> bool:
+    """Whether what is stored is what was sent, with trace fields in front."""
+    return stored.endswith(sent) and stored.startswith(b"Return-Path: ") and stored.count(b"X-Crash-Id: ") == 1
+
+
+def _size(dice: random.Random) -> int:
+    share = dice.randrange(100)
+    smallest = 300
+    for below, largest in _SIZES:
+        if share < below:
+            return dice.randint(smallest, largest)
+        smallest = largest
+    return smallest

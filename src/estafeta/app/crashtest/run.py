@@ -1,0 +1,245 @@
+"""`estafeta crashtest`: a temporary server, a load, kills by plan, and the count. Only processes started here die.
+
+The server listens on free ports of 127.0.0.1; its home is a temporary directory that is removed at the end, unless it
+is to be kept or something was found.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from estafeta.app import listening
+from estafeta.app.config import Node, Service
+from estafeta.app.crashtest.count import Count, count
+from estafeta.app.crashtest.load import Load
+from estafeta.app.crashtest.messages import Maker
+from estafeta.app.crashtest.plan import Kill, Round, Target, make_rounds
+from estafeta.app.crashtest.tree import Tree
+from estafeta.app.home import Home
+from estafeta.app.node_file import Choices, ports
+from estafeta.app.setup import set_up
+from estafeta.app.stores import open_site, populate
+from estafeta.core.errors import EstafetaError, Kind
+from estafeta.storage.steps import Step
+
+_DOMAIN = "crash.test"
+_USERS = 8
+_FIRST_BASE = 30000
+_LOOK_SECONDS = 0.05
+#: A round at a step that is hardly ever passed is ended after this.
+_ROUND_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for. `seconds` 0: no limit of time; `step` None: all of them, and kills from outside."""
+
+    kills: int
+    seconds: float
+    seed: int
+    step: Step | None
+    sessions: int
+    workers: int
+    keep: bool
+    storage_url: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What happened. `verify` is what `estafeta store verify` said when it was not content; `home` if it was kept."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    starts: int = 0
+    seconds: float = 0.0
+    acknowledged: int = 0
+    broken: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    stop_status: int = 0
+    tracebacks: int = 0
+    verify: str = ""
+    counted: Count = field(default_factory=Count)
+    home: str = ""
+
+    @property
+    def total_kills(self) -> int:
+        """Processes, or whole trees, that were killed."""
+        return sum(self.kills.values())
+
+    @property
+    def passed(self) -> bool:
+        """Nothing lost, nothing torn, the store whole, a clean stop."""
+        return not (self.counted.lost or self.counted.torn or self.verify or self.stop_status)
+
+
+Show = Callable[[Report], None]
+
+
+def run(options: Options, show: Show) -> Report:
+    """Run it; `show` is called a few times a second with the report so far. EstafetaError when it cannot be run."""
+    directory = Path(tempfile.mkdtemp(prefix="estafeta-crash-"))
+    report = Report()
+    keep = True
+    try:
+        node, addresses = _prepare(Home.at(directory / "home"), options)
+        _Run(options, node, addresses, report, show, directory / "serve.log").run()
+        keep = options.keep or not report.passed
+    except EstafetaError as error:
+        raise EstafetaError(error.kind, f"{error.public} Everything is in {directory}.", error.private) from error
+    except KeyboardInterrupt:
+        keep = options.keep
+        raise
+    finally:
+        if keep:
+            report.home = str(directory)
+        else:
+            shutil.rmtree(directory)
+    return report
+
+
+class _Run:
+    """One run over a prepared home."""
+
+    def __init__(
+        self, options: Options, node: Node, addresses: list[str], report: Report, show: Show, log: Path
+    ) -> None:
+        self._options = options
+        self._node = node
+        self._addresses = addresses
+        self._report = report
+        self._show = show
+        self._log = log
+        self._maker = Maker(options.seed, len(addresses))
+        self._load = Load(_port(node), self._maker, addresses, options.sessions)
+        self._began = time.monotonic()
+
+    def run(self) -> None:
+        """Rounds until there were enough kills or it took long enough; then a clean stop, and the count."""
+        steps = [self._options.step] if self._options.step else list(Step)
+        tree: Tree | None = None
+        try:
+            for number, plan in enumerate(make_rounds(self._options.seed, steps)):
+                tree = self._start(plan.crash_at)
+                if number == 0:
+                    self._load.start()
+                self._live(tree, plan)
+                if self._enough():
+                    break
+                tree.kill()
+                self._note("whole tree")
+            # The last tree still runs: it has to end properly, with the load still on it.
+            if tree is not None:
+                tree.kill()
+            tree = self._start("")
+            self._load.stop()
+            self._report.stop_status = tree.stop()
+        finally:
+            if tree is not None:
+                tree.kill()
+            self._load.stop()
+        self._judge()
+
+    def _start(self, crash_at: str) -> Tree:
+        tree = Tree(self._node.home, self._options.workers, crash_at, self._log)
+        try:
+            tree.wait_ready()
+        except BaseException:
+            tree.kill()
+            raise
+        self._report.starts += 1
+        return tree
+
+    def _live(self, tree: Tree, plan: Round) -> None:
+        if plan.step is None:
+            for kill in plan.kills:
+                self._wait(kill.after_seconds)
+                self._kill(tree, kill)
+                if self._enough():
+                    return
+        else:
+            self._let_die(tree, plan)
+        self._wait(plan.last_after_seconds)
+
+    def _kill(self, tree: Tree, kill: Kill) -> None:
+        pids = tree.workers()
+        if pids and kill.target is Target.WORKER:
+            pids = [pids[int(kill.choice * len(pids))]]
+        for pid in pids:
+            if tree.kill_worker(pid):
+                self._note(kill.target)
+
+    def _let_die(self, tree: Tree, plan: Round) -> None:
+        seen, deadline = 0, time.monotonic() + _ROUND_SECONDS
+        while seen < plan.deaths and time.monotonic() < deadline and not self._enough():
+            self._wait(_LOOK_SECONDS)
+            deaths = tree.deaths()
+            for _ in range(seen, deaths):
+                self._note(f"at {plan.step}")
+            seen = max(seen, deaths)
+
+    def _enough(self) -> bool:
+        options = self._options
+        late = options.seconds and time.monotonic() - self._began >= options.seconds
+        return bool(late) or self._report.total_kills >= options.kills
+
+    def _wait(self, seconds: float) -> None:
+        time.sleep(seconds)
+        self._tell()
+
+    def _note(self, what: str) -> None:
+        self._report.kills[what] += 1
+        self._tell()
+
+    def _tell(self) -> None:
+        report, ledger = self._report, self._load.ledger
+        report.seconds = time.monotonic() - self._began
+        report.acknowledged = len(ledger.acknowledged)
+        report.broken = ledger.broken
+        self._show(report)
+
+    def _judge(self) -> None:
+        self._tell()
+        report = self._report
+        report.refused = dict(self._load.ledger.refused)
+        report.tracebacks = self._log.read_bytes().count(b"Traceback (most recent call last)")
+        report.counted = count(self._node, self._load.ledger, self._maker, self._addresses)
+        report.verify = verify(self._node.home)
+
+
+def verify(home: Home) -> str:
+    """What `estafeta store verify` has to say against the store; empty when all is well."""
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", "estafeta", "--home", str(home.root), "store", "verify"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return "" if done.returncode == 0 else (done.stdout + done.stderr).strip() or f"exit status {done.returncode}"
+
+
+def _prepare(home: Home, options: Options) -> tuple[Node, list[str]]:
+    """A home with a domain and users without passwords: nobody signs in here."""
+    base = listening.free_port_base("127.0.0.1", ports(0).values(), _FIRST_BASE)
+    choices = Choices(_DOMAIN, f"mail.{_DOMAIN}", port_base=base, database_url=options.storage_url)
+    node = set_up(home, choices, lambda node: populate(node, _DOMAIN, {})).node
+    addresses = [f"user{number}@{_DOMAIN}" for number in range(_USERS)]
+    with open_site(node) as site:
+        if options.storage_url and any(held for held, _ in site.usage().values()):
+            raise EstafetaError(Kind.EXISTS, "The database holds mail already: give the crash test an empty one.")
+        for address in addresses:
+            site.directory.add_user(address)
+    return node, addresses
+
+
+def _port(node: Node) -> int:
+    return next(listener.tcp_port for listener in node.config.listeners if listener.service is Service.SMTP)
+
+
+def kill_lines(report: Report) -> Sequence[tuple[str, int]]:
+    """What was killed how often, in a steady order."""
+    return sorted(report.kills.items())
