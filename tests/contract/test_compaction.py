@@ -12,7 +12,8 @@ from estafeta.core.ids import PackId
 from estafeta.mailboxes.deliver import deliver
 from estafeta.storage import compact as compact_module
 from estafeta.storage.commit import next_pack_id
-from estafeta.storage.compact import CompactReport, compact, live_bytes
+from estafeta.storage.compact import CompactReport, compact
+from estafeta.storage.contents import live_bytes
 from estafeta.storage.packs import PackAppender, SoloPack
 from estafeta.storage.tables import packs as packs_table
 

@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -45,10 +46,7 @@ def test_a_missing_or_foreign_schema_is_explained(tmp_path_factory, postgres) ->
     url = f"sqlite:///{tmp_path_factory.mktemp('none')}/none.db"
     for wanted in (url, postgres.url.format(database="template1")):
         assert migrate.find_revision(wanted) is None
-        try:
+        with pytest.raises(EstafetaError) as caught:
             migrate.check(wanted)
-        except EstafetaError as error:
-            assert error.kind is Kind.INVALID
-            assert "estafeta setup" in error.public
-        else:
-            raise AssertionError("no error")
+        assert caught.value.kind is Kind.INVALID
+        assert "estafeta setup" in caught.value.public

@@ -4,19 +4,22 @@ Anyone logs with the standard library: `logging.getLogger("estafeta.smtp").info(
 `extra` becomes a `key=value`. Nothing a peer sent can start a new line. Secrets are never handed to the log.
 """
 
+import contextlib
 import json
 import logging
-import logging.handlers
+import os
 import re
 import sys
 import time
 import traceback
+from pathlib import Path
 
 from estafeta.app.config import LogTarget, Node
 
 ROOT = "estafeta"
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_PLAIN_RECORD = len(vars(logging.LogRecord("", 0, "", 0, "", (), None)))
 _PLAIN = re.compile(r"[^\s\"=\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -27,16 +30,72 @@ class LineFormatter(logging.Formatter):
     def __init__(self, label: str) -> None:
         super().__init__()
         self._label = label
+        self._second = -1
+        self._clock = ""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its newline."""
-        parts = [_utc(record.created), record.levelname.lower(), self._label, _one_line(record.getMessage())]
-        parts += [f"{key}={_value(value)}" for key, value in vars(record).items() if key not in _STANDARD]
+        message = _one_line(record.getMessage())
+        line = f"{self._time(record.created)} {record.levelname.lower()} {self._label} {message}"
+        if len(vars(record)) == _PLAIN_RECORD and not record.exc_info:
+            return line
+        parts = [f"{key}={_value(value)}" for key, value in vars(record).items() if key not in _STANDARD]
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]
             parts.append(f"error={_value(f'{type(error).__name__}: {error}')}")
             parts.append(f"trace={_value(''.join(traceback.format_exception(error)))}")
-        return " ".join(parts)
+        return " ".join([line, *parts])
+
+    def _time(self, seconds: float) -> str:
+        """UTC with milliseconds; the part that stays for a second is kept."""
+        second = int(seconds)
+        if second != self._second:
+            self._clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._second = second
+        return f"{self._clock}.{int((seconds - second) * 1000):03d}Z"
+
+
+class LineHandler(logging.Handler):
+    """Writes each line with one system call. A file is opened again within a second after it was rotated away."""
+
+    def __init__(self, path: Path | None) -> None:
+        super().__init__()
+        self._path = path
+        self._fd = -1 if path is None else _open(path)
+        self._looked = 0.0
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """No filters and no lock: a line is one write to a file opened for appending."""
+        self.emit(record)
+        return True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """A log that cannot be written must not break a session."""
+        line = self.format(record).encode("utf-8", "backslashreplace") + b"\n"
+        if self._path is not None and record.created - self._looked > 1.0:
+            self._look(self._path, record.created)
+        with contextlib.suppress(OSError):
+            os.write(self._fd if self._path is not None else sys.stderr.fileno(), line)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        super().close()
+
+    def _look(self, path: Path, now: float) -> None:
+        self._looked = now
+        try:
+            there = os.stat(path)
+            same = os.path.samestat(there, os.fstat(self._fd))
+        except OSError:
+            same = False
+        if not same:
+            with contextlib.suppress(OSError):
+                new = _open(path)
+                os.close(self._fd)
+                self._fd = new
 
 
 def configure(node: Node, label: str) -> None:
@@ -44,12 +103,11 @@ def configure(node: Node, label: str) -> None:
 
     Raises OSError when the log file cannot be opened.
     """
-    handler: logging.Handler
     if node.config.log.target is LogTarget.FILE:
         node.log_file.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.handlers.WatchedFileHandler(node.log_file, encoding="utf-8", errors="backslashreplace")
+        handler = LineHandler(node.log_file)
     else:
-        handler = logging.StreamHandler(sys.stderr)
+        handler = LineHandler(None)
     handler.setFormatter(LineFormatter(label))
     root = logging.getLogger(ROOT)
     for old in list(root.handlers):
@@ -59,13 +117,18 @@ def configure(node: Node, label: str) -> None:
     root.setLevel(node.config.log.level.upper())
     root.propagate = False
     logging.raiseExceptions = False  # a log that cannot be written must not break a session
+    # Nothing of this is printed, and finding it out for each line costs as much as the rest (logging, "Optimization").
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
 
 
-def _utc(seconds: float) -> str:
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{int(seconds * 1000) % 1000:03d}Z"
+def _open(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
 
 
 def _one_line(text: str) -> str:
+    if text.isprintable():
+        return text
     return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 

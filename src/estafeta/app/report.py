@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from estafeta.app import control, listening, pidfile
 from estafeta.app.config import ListenerConfig, Node
-from estafeta.app.workers import Worker, memory_kib
+from estafeta.app.workers import Worker, memory_kib, worker_name
 from estafeta.certificates.store import CertificateStore
 from estafeta.core.errors import EstafetaError
 
@@ -112,12 +112,14 @@ def examine_live(live: Live, node: Node) -> Findings:
     found = Findings()
     for worker in live.workers:
         if worker.looping:
-            found.problems.append(f"Worker {worker.index} ends again and again ({worker.last_end}): the log says why.")
+            found.problems.append(
+                f"The {worker_name(worker.index)} ends again and again ({worker.last_end}): the log says why."
+            )
         elif worker.state != "running":
-            found.problems.append(f"Worker {worker.index} is {worker.state}.")
+            found.problems.append(f"The {worker_name(worker.index)} is {worker.state}.")
         elif worker.loop_lag_ms > _SLOW_LOOP_MS:
             found.problems.append(
-                f"Worker {worker.index} is slow to answer ({worker.loop_lag_ms:.0f} ms): see its load."
+                f"The {worker_name(worker.index)} is slow to answer ({worker.loop_lag_ms:.0f} ms): see its load."
             )
     bound = {(one.service, one.configured) for one in live.listeners}
     for listener in node.config.listeners:

@@ -1,11 +1,16 @@
-"""`store verify` and `store repair`: checks of the store and of the mailboxes, joined in the order that they need."""
+"""`store verify`, `repair`, `compact` and `upgrade`: the store and the mailboxes, in the order that they need."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from estafeta.app.config import Node
-from estafeta.app.pidfile import lock
+from estafeta.app.pidfile import PidFile, lock
+from estafeta.core.errors import EstafetaError
 from estafeta.mailboxes.repair import mend_counters, mend_messages, mend_references
 from estafeta.mailboxes.verify import check_accounts, check_references
+from estafeta.storage import migrate
+from estafeta.storage.compact import GRACE_SECONDS, CompactReport, compact
 from estafeta.storage.database import Database
 from estafeta.storage.packs import Packs
 from estafeta.storage.repair import mend_packs, mend_records
@@ -21,17 +26,54 @@ def verify(database: Database, packs: Packs, progress: Progress) -> Iterator[Pro
 
 
 def repair(node: Node, database: Database, packs: Packs, progress: Progress) -> Iterator[str]:
-    """Mend what `verify` finds. Holds the server's pid file, so raises IN_USE while the server runs, at the first step.
-
-    A second run on the same store finds nothing to do.
-    """
-    node.home.run.mkdir(mode=0o700, parents=True, exist_ok=True)
-    held = lock(node.home.pid_file)
+    """Mend what `verify` finds. Holds the server's pid file meanwhile: raises IN_USE, at its first step, while the
+    server runs."""
+    held = _lock(node)
     try:
-        yield from mend_records(database, packs, node.data / "damaged", progress)
-        yield from mend_messages(database)
-        yield from mend_references(database)
-        yield from mend_counters(database)
-        yield from mend_packs(database)
+        yield from mend(database, packs, node.data / "damaged", progress)
     finally:
         held.release()
+
+
+def compact_now(node: Node, database: Database, packs: Packs, dead_percent: int) -> CompactReport:
+    """Compact for a person who waits: with the server stopped nobody reads, and files go at once."""
+    with _stopped(node) as stopped:
+        grace = 0 if stopped else GRACE_SECONDS
+        return compact(database, packs, dead_percent=dead_percent, grace_seconds=grace)
+
+
+def upgrade(node: Node) -> None:
+    """Bring the database to the schema of this version. Raises IN_USE while the server runs."""
+    held = _lock(node)
+    try:
+        migrate.upgrade(node.database_url)
+    finally:
+        held.release()
+
+
+def mend(database: Database, packs: Packs, kept: Path, progress: Progress) -> Iterator[str]:
+    """The steps of a repair on a store that nobody else uses; a second run finds nothing to do."""
+    yield from mend_records(database, packs, kept, progress)
+    yield from mend_messages(database)
+    yield from mend_references(database)
+    yield from mend_counters(database)
+    yield from mend_packs(database)
+
+
+@contextmanager
+def _stopped(node: Node) -> Iterator[bool]:
+    """Whether the server is stopped; if so it cannot start meanwhile."""
+    try:
+        held = _lock(node)
+    except EstafetaError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        held.release()
+
+
+def _lock(node: Node) -> PidFile:
+    node.home.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return lock(node.home.pid_file)

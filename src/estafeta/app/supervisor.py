@@ -23,7 +23,7 @@ from estafeta.app.context import WorkerContext
 from estafeta.app.control import ControlServer
 from estafeta.app.notify import Notifier
 from estafeta.app.report import Live, describe_listener, describe_worker
-from estafeta.app.workers import SIGNALS, Work, Worker
+from estafeta.app.workers import SIGNALS, WRITER, Work, Worker
 from estafeta.core.errors import EstafetaError, Kind
 
 _log = logging.getLogger("estafeta.supervisor")
@@ -55,7 +55,7 @@ class Supervisor:
     ) -> None:
         self.node = node
         self.bound = bound
-        self.workers = [Worker(index) for index in range(count)]
+        self.workers = [Worker(index) for index in (WRITER, *range(count))]
         self.started = time.time()
         self._work, self._lock, self._check, self._notifier, self._say = work, lock, check, notifier, say
         self._selector = selectors.DefaultSelector()
@@ -156,16 +156,19 @@ class Supervisor:
         try:
             worker.start(self._context, self._work, self._forget)
         except OSError as error:
-            _log.error("no new process", extra={"worker": worker.index, "reason": error.strerror})
+            _log.error("no new process", extra={"who": worker.name, "reason": error.strerror})
             worker.restart_at = time.monotonic() + 1.0
             return
         assert worker.control is not None  # start() made it
         self._selector.register(worker.control, selectors.EVENT_READ, lambda: self._heard(worker))
 
     def _context(self, index: int, control: socket.socket) -> WorkerContext:
-        return WorkerContext(self.node, index, tuple(self.bound), control)
+        sockets = () if index == WRITER else tuple(self.bound)
+        return WorkerContext(self.node, index, sockets, control)
 
     def _heard(self, worker: Worker) -> None:
+        if worker.control is None:  # its end was noticed earlier in this very turn
+            return
         if not worker.hear():
             self._hang_up(worker)
         elif worker.ready and not self._announced and all(each.ready for each in self.workers):
@@ -182,8 +185,8 @@ class Supervisor:
         self._announced = True
         places = ", ".join(f"{listener.service} {listening.place_of(listener, sock)}" for listener, sock in self.bound)
         self._say(f"estafeta: ready on {places or 'no listener'}")
-        self._notifier.ready(f"{len(self.workers)} workers")
-        _log.info("ready", extra={"workers": len(self.workers), "pid": os.getpid()})
+        self._notifier.ready(f"{len(self.workers) - 1} workers")
+        _log.info("ready", extra={"workers": len(self.workers) - 1, "pid": os.getpid()})
 
     def _signalled(self) -> None:
         with suppress(BlockingIOError):
@@ -220,7 +223,7 @@ class Supervisor:
     def _ended(self, worker: Worker, status: int) -> None:
         self._hang_up(worker)
         how = worker.ended(status)
-        extra = {"worker": worker.index, "how": how}
+        extra = {"who": worker.name, "how": how}
         if self.stopping:
             _log.info("worker ended", extra=extra)
         elif not worker.was_ready and worker.quick_deaths >= _START_ATTEMPTS and not self._announced:

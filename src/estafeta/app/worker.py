@@ -11,18 +11,20 @@ import logging
 import os
 import signal
 import ssl
-import sys
 import threading
 import time
 from collections.abc import Mapping
+from functools import partial
 
 import uvloop
 
+from estafeta.app import logging as app_logging
 from estafeta.app.config import ListenerConfig, load_node
 from estafeta.app.config import Service as ServiceName
 from estafeta.app.context import WorkerContext
 from estafeta.app.jobs import Jobs
 from estafeta.app.node_key import load_node_key
+from estafeta.app.writer import connect_writer
 from estafeta.certificates.store import CertificateStore
 from estafeta.certificates.tls import ListenerTls, TlsCertificates
 from estafeta.core.errors import EstafetaError
@@ -38,11 +40,11 @@ from estafeta.protocols.smtp.limits import Mode
 from estafeta.servers.pop3.service import Pop3Service, Pop3Shared
 from estafeta.servers.signin import SignIn
 from estafeta.servers.smtp.service import Addresses, Shared, SmtpService
-from estafeta.storage.commit import GroupCommit, Writer
 from estafeta.storage.database import Database
 from estafeta.storage.packs import Packs
 from estafeta.storage.space import Space
 from estafeta.storage.steps import crash_at, nothing
+from estafeta.storage.writer import Writer
 
 log = logging.getLogger("estafeta.worker")
 
@@ -56,8 +58,9 @@ _MODES = {
 _TICK_SECONDS = 1.0
 #: Announcements may be lost (estafeta.net.bus): versions in the database are asked this often.
 _POLL_TICKS = 5
-#: Threads switch this often: the writer thread must not wait 5 ms for the event loop (docs/internals/performance.md).
-_SWITCH_SECONDS = 0.0005
+
+#: Sessions come and go by reference counting; cycles are rare, so the collector looks seldom.
+_GC_NET_ALLOCATIONS = 20_000
 
 MailService = SmtpService | Pop3Service
 
@@ -89,10 +92,7 @@ class Worker:
         self.settings = SiteSettings(self.database, time.time)
         settings = self.settings.reload()
         crash = os.environ.get("ESTAFETA_CRASH_AT", "")
-        self.group = GroupCommit(
-            self.database, self.packs, crash_at(crash) if crash else nothing, settings.store.pack_mib << 20
-        )
-        self.writer = Writer(self.group, loop)
+        self.writer = Writer(partial(connect_writer, context.home), loop, crash_at(crash) if crash else nothing)
         self.mailboxes = Mailboxes(self.database, self.packs, self.writer.submit)
         self.resolver = Resolver(self.database, self.settings)
         key = load_node_key(context.home)
@@ -128,8 +128,7 @@ class Worker:
 
     async def start(self) -> None:
         """Listen, and tell the supervisor."""
-        sys.setswitchinterval(_SWITCH_SECONDS)
-        self.writer.start()
+        await self.writer.start()
         self._ear = await bus.listen(
             self.loop, bus.bind(self.context.home.run, f"worker-{self.context.index}"), self._heard
         )
@@ -141,6 +140,7 @@ class Worker:
         self._ticker = self.loop.create_task(self._tick())
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_GC_NET_ALLOCATIONS, 10, 50)
         self.context.ready()
 
     async def stop(self) -> None:
@@ -226,7 +226,7 @@ class Worker:
             if await asyncio.to_thread(self.resolver.poll_version):
                 self.authenticator.forget()
         except EstafetaError as error:
-            log.warning("settings could not be read: %s", error.private or error.public)
+            log.warning("settings could not be read", extra={"cause": error.private or error.public})
             return
         if changed:
             self._use_settings()
@@ -236,7 +236,6 @@ class Worker:
         self.resolver.forget()
         self.authenticator.forget()
         self.space.minimum_free_bytes = settings.store.minimum_free_mib << 20
-        self.group.seal_bytes = settings.store.pack_mib << 20
         self.sign_in.use(parallel=settings.auth.max_parallel_hashes, iterations=settings.auth.scram_iterations)
         for _, _, service in self.services:
             service.use(settings)
@@ -246,9 +245,9 @@ class Worker:
     def _reload(self) -> None:
         """SIGHUP: certificates and settings anew; sessions under way keep what they have."""
         try:
-            load_node(self.context.home)
-        except EstafetaError as error:
-            log.error("reload: kept what was there, because: %s", error.public)
+            app_logging.configure(load_node(self.context.home), f"worker={self.context.index}")
+        except (EstafetaError, OSError) as error:
+            log.error("reload: kept what was there", extra={"reason": str(error)})
             return
         self._use_certificates()
         self._poll_soon()
@@ -259,7 +258,7 @@ class Worker:
         try:
             certificates = self._certificates(set(self.tls))
         except EstafetaError as error:
-            log.error("certificates: kept what was there, because: %s", error.public)
+            log.error("certificates: kept what was there", extra={"reason": error.public})
             return
         for listener_tls in self.tls.values():
             listener_tls.reload(certificates, minimum_version=self.settings.current.tls.minimum_version)

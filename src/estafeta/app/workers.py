@@ -31,9 +31,18 @@ LAST_WAIT_SECONDS = 30.0
 LOOPING_DEATHS = 3
 
 
+#: The number of the writer, the process that makes durable what the workers submit (estafeta.app.writer).
+WRITER = -1
+
+
+def worker_name(index: int) -> str:
+    """`writer`, or `worker N`."""
+    return "writer" if index == WRITER else f"worker {index}"
+
+
 @dataclass(slots=True)
 class Worker:
-    """A place among the workers; its process changes, its number does not."""
+    """A place among the workers; its process changes, its number does not. The writer has the number WRITER."""
 
     index: int
     pid: int = 0
@@ -46,6 +55,11 @@ class Worker:
     restart_at: float | None = None
     last_end: str = ""
     figures: dict[str, int | float | str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What logs and `status` call it."""
+        return worker_name(self.index)
 
     @property
     def state(self) -> str:
@@ -151,7 +165,7 @@ def _child(parent: int, context: WorkerContext, work: Work, forget: Callable[[],
     try:
         _own_signals()
         forget()
-        app_logging.configure(context.node, f"worker={context.index}")
+        app_logging.configure(context.node, "writer" if context.index == WRITER else f"worker={context.index}")
         status = work(context) if end_with_parent(parent) else 0
     except EstafetaError as error:
         status = 1

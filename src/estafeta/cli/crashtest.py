@@ -78,14 +78,14 @@ def _tell(report: "Report", seed: int) -> None:
         ("delivered twice", counted.twice),
         ("lost", len(counted.lost)),
         ("torn", len(counted.torn)),
-        ("store verify", "not clean" if report.verify else "clean"),
+        ("store verify", "not clean" if report.problems else "clean"),
         ("last stop", "clean" if not report.stop_status else f"status {report.stop_status}"),
     ]
     if report.tracebacks:
         fields.append(("tracebacks in the log", report.tracebacks))
     fields += [(f"refused {times} times", reply) for reply, times in sorted(report.refused.items())]
     show_fields(fields)
-    for title, things in (("Lost:", counted.lost), ("Torn:", counted.torn), ("Verify:", report.verify.splitlines())):
+    for title, things in (("Lost:", counted.lost), ("Torn:", counted.torn), ("Verify:", report.problems)):
         for thing in named(things):
             typer.echo(f"{title} {thing}")
     if report.home:

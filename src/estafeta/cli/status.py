@@ -94,11 +94,13 @@ def _show(node: "Node", live: "Live | None", findings: "Findings") -> None:
 
 
 def _show_jobs(live: "Live") -> None:
+    from estafeta.app.workers import worker_name
+
     show_table(
         ["Job", "Pid", "State", "Up", "Restarts", "Connections", "Accepted", "Lag", "Memory"],
         [
             [
-                f"worker {one.index}",
+                worker_name(one.index),
                 one.pid or "",
                 one.state,
                 _duration(one.up_seconds),

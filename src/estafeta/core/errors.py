@@ -5,6 +5,7 @@ happened and what to do; it never holds a path, a password or a traceback. The p
 """
 
 from enum import StrEnum
+from typing import Any
 
 
 class Kind(StrEnum):
@@ -33,3 +34,13 @@ class EstafetaError(Exception):
         self.kind = kind
         self.public = public
         self.private = private
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors cross from the writer process to the workers, subclasses with whatever they are made of."""
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[EstafetaError], args: tuple[Any, ...], state: dict[str, Any]) -> EstafetaError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error

@@ -9,8 +9,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from typing import NamedTuple
 
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.core.ids import AccountId
@@ -33,8 +32,7 @@ SPOOL_BYTES = 256 << 10
 Clock = Callable[[], float]
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a message comes from, as its Received field tells it.
 
     `protocol` is a keyword of RFC 3848; `repair` says that missing fields may be added (submission, RFC 6409 8).
@@ -47,16 +45,14 @@ class Origin:
     repair: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(NamedTuple):
     """A recipient that was accepted, and the mailboxes that it means."""
 
     address: Address
     targets: tuple[LocalTarget, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What became of a message: `failures` has for each recipient None (it is in its mailbox) or why not."""
 
     ident: str
@@ -92,8 +88,7 @@ class Intake:
 
     def new_ident(self, now: float) -> str:
         """A name for a message in logs and in its Received field, unique on this node."""
-        number = int(now * 1000) << 20 | (self._worker & 0xFF) << 12 | next(self._count) & 0xFFF
-        return _base32(number)
+        return f"{int(now * 1000) << 20 | (self._worker & 0xFF) << 12 | next(self._count) & 0xFFF:x}"
 
 
 class Reception:
@@ -105,7 +100,6 @@ class Reception:
         "_failure",
         "_hops",
         "_intake",
-        "_loop",
         "_max_bytes",
         "_now",
         "_origin",
@@ -153,39 +147,25 @@ class Reception:
             return None
         return self._spool_aside()
 
-    def finish(self) -> "asyncio.Future[Receipt]":
-        """Make it durable in every mailbox. Only when the future is done may it be acknowledged."""
-        self._loop = asyncio.get_running_loop()
+    def finish(self) -> "asyncio.Future[list[Outcome]]":
+        """Make it durable in every mailbox. Only when the future is done may it be acknowledged (`receipt`)."""
         if self._solo is None and self._failure is None and not self._too_big():
             return self._finish_small()
-        return self._loop.create_task(self._finish_large())
+        return asyncio.get_running_loop().create_task(self._finish_large())
 
-    def _finish_small(self) -> "asyncio.Future[Receipt]":
+    def receipt(self, outcomes: Sequence[Outcome]) -> Receipt:
+        """What became of it, recipient by recipient, from the result of `finish`."""
+        return Receipt(self.ident, tuple([_failure(outcomes, place) for place in self._places]))
+
+    def _finish_small(self) -> "asyncio.Future[list[Outcome]]":
         """All in memory: parsed here, stored by the group commit. No task, this is the way of nearly every message."""
-        done: asyncio.Future[Receipt] = self._loop.create_future()
-        try:
-            block = b"".join(self._buffer)
-            content = self._prefix(block) + block
-            scanner = MessageScanner()
-            scanner.feed(content)
-            stored = self._store(scanner.close(), content)
-        except EstafetaError as error:
-            done.set_exception(error)
-        else:
-            stored.add_done_callback(partial(self._stored, done))
-        return done
+        block = self._buffer[0] if len(self._buffer) == 1 else b"".join(self._buffer)
+        content = self._prefix(block) + block
+        scanner = MessageScanner()
+        scanner.feed(content)
+        return self._store(scanner.close(), content)
 
-    def _stored(self, done: "asyncio.Future[Receipt]", stored: "asyncio.Future[list[Outcome]]") -> None:
-        if done.cancelled():
-            stored.exception()
-            return
-        error = stored.exception()
-        if error is not None:
-            done.set_exception(error)
-        else:
-            done.set_result(self._receipt(stored.result()))
-
-    async def _finish_large(self) -> Receipt:
+    async def _finish_large(self) -> list[Outcome]:
         try:
             if self._failure is not None:
                 raise self._failure
@@ -198,7 +178,7 @@ class Reception:
             raise
         if self._solo is not None:
             self._solo.close()
-        return self._receipt(outcomes)
+        return outcomes
 
     def _too_big(self) -> bool:
         return 0 < self._max_bytes < self._size
@@ -209,9 +189,6 @@ class Reception:
         deliveries, self._places = _deliveries(self._recipients)
         now_ms = int(self._now * 1000)
         return self._intake.mailboxes.deliver(Arrival(summary, deliveries, now_ms, now_ms), content)
-
-    def _receipt(self, outcomes: Sequence[Outcome]) -> Receipt:
-        return Receipt(self.ident, tuple(_failure(outcomes, place) for place in self._places))
 
     async def abandon(self) -> None:
         """Forget it; what was spooled is removed."""
@@ -296,14 +273,3 @@ def _failure(outcomes: Sequence[Outcome], place: Sequence[int]) -> EstafetaError
     mine = [outcomes[index] for index in place]
     errors = [outcome for outcome in mine if isinstance(outcome, EstafetaError)]
     return errors[0] if errors and len(errors) == len(mine) else None
-
-
-_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
-
-
-def _base32(number: int) -> str:
-    digits = []
-    while number:
-        number, digit = divmod(number, 32)
-        digits.append(_DIGITS[digit])
-    return "".join(reversed(digits))

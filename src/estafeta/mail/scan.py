@@ -13,6 +13,7 @@ at the window's end is carried into the next window.
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from estafeta.mail.encodedwords import decode_header
 from estafeta.mail.entity import Entity, Fields, Role
@@ -49,8 +50,7 @@ class ScanLimits:
 _DEFAULT_LIMITS = ScanLimits()
 
 
-@dataclass(frozen=True, slots=True)
-class MessageSummary:
+class MessageSummary(NamedTuple):
     """All that is known of a message after a scan.
 
     `size` and `header_size` in octets, the latter with the empty line. `envelope`, `bodystructure`: the texts of

@@ -173,13 +173,14 @@ def rename_mailbox(tx: Transaction, wanted: RenameMailbox) -> None:
     name = check_name(wanted.name)
     if name.startswith(f"{old}/"):
         raise EstafetaError(Kind.INVALID, "A mailbox cannot be moved below itself.")
-    _name_free(tx, wanted.account_id, name)
     below = select(mailboxes.c.mailbox_id, mailboxes.c.name).where(
         mailboxes.c.account_id == wanted.account_id, mailboxes.c.name.startswith(f"{old}/", autoescape=True)
     )
     moved = [(wanted.mailbox_id, name)]
     # LIKE ignores case in SQLite: look again at what it found.
     moved += [(r.mailbox_id, name + r.name[len(old) :]) for r in tx.conn.execute(below) if r.name.startswith(f"{old}/")]
+    for _, new in moved:
+        _name_free(tx, wanted.account_id, check_name(new))
     for mailbox_id, new in moved:
         tx.conn.execute(update(mailboxes).where(_at(mailboxes, wanted.account_id, mailbox_id)).values(name=new))
         tx.announce(f"mailbox:{wanted.account_id}:{mailbox_id}")

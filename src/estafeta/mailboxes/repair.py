@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam, delete, insert, select, update
 
 from estafeta.core.ids import INBOX
-from estafeta.mailboxes.deliver import load_account, new_mailbox
+from estafeta.mailboxes.deliver import new_mailbox
 from estafeta.mailboxes.tables import account_state, mailboxes, messages, tombstones
 from estafeta.mailboxes.tally import Miscount, find_miscounts
 from estafeta.mailboxes.verify import Count, accounts, count_mailboxes, counter_problems, risen, unfounded
@@ -69,7 +69,7 @@ def mend_counters(database: Database) -> Iterator[str]:
 
 
 def _mend_messages(tx: Transaction, account_id: int, rows: Sequence[Any]) -> None:
-    modseq = load_account(tx, account_id).modseq + 1
+    modseq = _state(tx, account_id).modseq + 1
     one = and_(
         messages.c.account_id == account_id,
         messages.c.mailbox_id == bindparam("m"),
@@ -115,19 +115,20 @@ def _mend_references(database: Database, miscounts: Sequence[Miscount]) -> str:
 
 def _recount(tx: Transaction, account_id: int) -> None:
     counts = count_mailboxes(tx.conn, account_id)
-    state = load_account(tx, account_id)
+    state = _state(tx, account_id)
+    modseq, last_mailbox_id = state.modseq, state.last_mailbox_id
     there = select(mailboxes).where(mailboxes.c.account_id == account_id)
     boxes = {row.mailbox_id: row for row in tx.conn.execute(there)}
-    for mailbox_id in sorted(counts.keys() - boxes.keys()):
+    for mailbox_id in sorted((counts.keys() | {INBOX}) - boxes.keys()):
         name = "INBOX" if mailbox_id == INBOX else f"Recovered {mailbox_id} {int(time.time())}"
-        tx.conn.execute(insert(mailboxes), new_mailbox(account_id, mailbox_id, name, modseq=state.modseq))
+        tx.conn.execute(insert(mailboxes), new_mailbox(account_id, mailbox_id, name, modseq=modseq))
     for row in tx.conn.execute(there).all():
         count = counts.get(row.mailbox_id, Count())
         figures = asdict(count)
-        uid, modseq = figures.pop("uid"), figures.pop("modseq")
-        state.modseq = max(state.modseq, modseq, row.modseq)
-        state.last_mailbox_id = max(state.last_mailbox_id, row.mailbox_id)
-        figures |= {"uid_next": max(row.uid_next, uid + 1), "modseq": max(row.modseq, modseq)}
+        figures["modseq"] = max(row.modseq, count.modseq)
+        figures["uid_next"] = max(row.uid_next, figures.pop("uid") + 1)
+        modseq = max(modseq, figures["modseq"])
+        last_mailbox_id = max(last_mailbox_id, row.mailbox_id)
         tx.conn.execute(
             update(mailboxes)
             .where(mailboxes.c.account_id == account_id, mailboxes.c.mailbox_id == row.mailbox_id)
@@ -137,9 +138,20 @@ def _recount(tx: Transaction, account_id: int) -> None:
         update(account_state)
         .where(account_state.c.account_id == account_id)
         .values(
-            modseq=state.modseq,
-            last_mailbox_id=state.last_mailbox_id,
+            modseq=modseq,
+            last_mailbox_id=last_mailbox_id,
             messages=sum(count.messages for count in counts.values()),
             bytes=sum(count.bytes for count in counts.values()),
         )
     )
+
+
+def _state(tx: Transaction, account_id: int) -> Any:
+    """The row of an account's state; made where it is missing."""
+    find = select(account_state).where(account_state.c.account_id == account_id)
+    row = tx.conn.execute(find).first()
+    if row is None:
+        new = {"account_id": account_id, "modseq": 1, "bytes": 0, "messages": 0, "last_mailbox_id": INBOX}
+        tx.conn.execute(insert(account_state), new)
+        row = tx.conn.execute(find).one()
+    return row

@@ -5,7 +5,7 @@ Reading rows goes to threads; reading content that the system already has in mem
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 from estafeta.core.ids import INBOX, AccountId, MailboxId
@@ -14,8 +14,9 @@ from estafeta.mailboxes.change import Expunge, SetFlags, expunge, set_flags
 from estafeta.mailboxes.deliver import Outcome, deliver
 from estafeta.mailboxes.values import Arrival, MailboxStatus, Snapshot
 from estafeta.storage.commit import Operation
+from estafeta.storage.contents import find_location
 from estafeta.storage.database import Database
-from estafeta.storage.packs import Location, Packs
+from estafeta.storage.packs import DamagedRecordError, Location, Packs
 
 Submit = Callable[[Operation, Any, Sequence[bytes | Location]], "asyncio.Future[Any]"]
 """How a change is made durable: `Writer.submit`."""
@@ -59,10 +60,31 @@ class Mailboxes:
 
     async def read(self, location: Location) -> bytes:
         """The whole content (for sizes that fit in memory; `chunks` for others)."""
-        return await asyncio.to_thread(self._packs.read, location)
+        return await asyncio.to_thread(self._read, location)
 
     async def chunks(self, location: Location) -> AsyncIterator[bytes]:
         """The content in pieces of bounded size, each read in a thread."""
-        pieces = self._packs.chunks(location)
+        pieces = self._pieces(location)
         while piece := await asyncio.to_thread(next, pieces, b""):
             yield piece
+
+    def _read(self, location: Location) -> bytes:
+        try:
+            return self._packs.read(location)
+        except DamagedRecordError as error:
+            return self._packs.read(self._moved(location, error))
+
+    def _pieces(self, location: Location) -> Iterator[bytes]:
+        pieces = self._packs.chunks(location)
+        try:
+            yield next(pieces, b"")
+        except DamagedRecordError as error:
+            pieces = self._packs.chunks(self._moved(location, error))
+        yield from pieces
+
+    def _moved(self, location: Location, error: DamagedRecordError) -> Location:
+        """Where compaction put a content after a session that lives for hours looked it up. Else the error stands."""
+        now = find_location(self._database, location.content_id)
+        if now is None or now == location:
+            raise error
+        return now

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntFlag
+from typing import NamedTuple
 
 from estafeta.core.ids import INBOX, AccountId, MailboxId
 from estafeta.mail.scan import MessageSummary
@@ -19,8 +20,7 @@ class Flag(IntFlag):
     DRAFT = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A message for one mailbox. `quota_bytes` 0 means no limit; it is checked in the commit itself."""
 
     account_id: AccountId
@@ -30,8 +30,7 @@ class Delivery:
     quota_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """One message to store, once, for all its deliveries. Dates in epoch milliseconds."""
 
     summary: MessageSummary
@@ -40,8 +39,7 @@ class Arrival:
     save_date_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(NamedTuple):
     """Where a delivery went."""
 
     account_id: AccountId
@@ -50,8 +48,7 @@ class Delivered:
     modseq: int
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotRow:
+class SnapshotRow(NamedTuple):
     """A message as it was when the snapshot was taken. `size` in octets."""
 
     uid: int
@@ -86,8 +83,7 @@ class MailboxStatus:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """A message that is new or changed: its flags now. `keywords` separated by spaces."""
 
     uid: int

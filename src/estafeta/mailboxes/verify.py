@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, case, func, or_, select
 
+from estafeta.core.ids import INBOX
 from estafeta.mailboxes.tables import account_state, mailboxes, messages, tombstones
 from estafeta.mailboxes.tally import find_miscounts
 from estafeta.mailboxes.values import Flag
@@ -112,6 +113,8 @@ def counter_problems(conn: Connection, account_id: int) -> Iterator[tuple[Proble
     for mailbox_id, box in sorted(boxes.items()):
         for sentence in _mailbox_problems(box, counts.get(mailbox_id, Count())):
             yield ProblemKind.COUNTER, f"mailbox {box.name!r} {sentence}"
+    if INBOX not in boxes:
+        yield ProblemKind.COUNTER, "it has no INBOX"
     if state is None:
         yield ProblemKind.COUNTER, "its state is missing"
         return

@@ -21,6 +21,8 @@ log = logging.getLogger("estafeta.net")
 # Stop reading from a peer once this much of its input waits for us, and stop answering once this much waits for it.
 _INPUT_HIGH = 1 << 20
 _OUTPUT_HIGH = 256 << 10
+# Answers to so many commands go out together: a peer that asks for much at once must not fill our memory.
+_FLUSH_EVENTS = 16
 _TLS_HANDSHAKE_SECONDS = 30.0
 # After our last octet a peer has this long to take it before the connection is cut.
 LINGER_SECONDS = 10.0
@@ -110,8 +112,7 @@ class Pump(asyncio.Protocol):
         self.peer = address_of(transport.get_extra_info("peername"))
         self.local = address_of(transport.get_extra_info("sockname"))
         self.transport.set_write_buffer_limits(high=_OUTPUT_HIGH)
-        now = self._loop.time()
-        self.expires = now + self._connections.limits.session_seconds
+        self.expires = self._connections.now + self._connections.limits.session_seconds
         self._connections.add(self)
         waiting = self.session.connected(self)
         self._machine = self.session.machine
@@ -197,7 +198,8 @@ class Pump(asyncio.Protocol):
 
     def touch(self) -> None:
         """The peer did something: it has its allowance again."""
-        self.deadline = min(self._loop.time() + self.session.allowance(), self.expires)
+        deadline = self._connections.now + self.session.allowance()
+        self.deadline = deadline if deadline < self.expires else self.expires
 
     def abort(self) -> None:
         """Cut the connection at once."""
@@ -224,6 +226,7 @@ class Pump(asyncio.Protocol):
     def _drive(self) -> None:
         """Handle events until input or an answer is missing."""
         machine = self._machine
+        handled = 0
         try:
             while not self._full:
                 event = machine.next_event()
@@ -234,6 +237,9 @@ class Pump(asyncio.Protocol):
                     self._flush()
                     self._start(waiting)
                     return
+                handled += 1
+                if not handled % _FLUSH_EVENTS:
+                    self._flush()
         except Exception:  # noqa: BLE001 - whatever a session does wrong must not reach the event loop
             self._failed()
             return
@@ -317,6 +323,8 @@ class Connections:
     def __init__(self, loop: asyncio.AbstractEventLoop, limits: ConnectionLimits) -> None:
         self.loop = loop
         self.limits = limits
+        #: The loop's time at the last sweep: near enough for deadlines, and free.
+        self.now = loop.time()
         self._minute: dict[str, int] = {}
         self._minute_ends = 0.0
         self.accepted = 0
@@ -366,7 +374,7 @@ class Connections:
 
     def sweep(self) -> None:
         """End connections whose time is up. Called about once a second."""
-        now = self.loop.time()
+        now = self.now = self.loop.time()
         if now > self._minute_ends:
             self._minute.clear()
             self._minute_ends = now + 60

@@ -4,17 +4,15 @@ An *operation* is a plain function `(tx, items) -> results`, called once per bat
 for it, so that a hundred deliveries cost a handful of statements. Each `Item` has its payload and the locations of the
 contents that were appended for it. A result may be an `EstafetaError`: that item failed, the others did not.
 
-`GroupCommit.commit` is synchronous (command line, tests). `Writer` runs it in a thread for an event loop.
+All of it is synchronous. The writer process runs it for the workers (estafeta.storage.writer); the command line runs it
+for itself.
 """
 
-import asyncio
 import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -30,16 +28,12 @@ from estafeta.storage.tables import sequences
 
 log = logging.getLogger("estafeta.storage")
 
-# A batch is cut here so that one commit stays short: what waits longer goes into the next.
-_BATCH_JOBS = 512
-_BATCH_BYTES = 16 << 20
 # How often a transaction that lost against another writer is tried.
 _ATTEMPTS = 5
 SEAL_BYTES = 256 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """What an operation gets for each submission: the payload, and where its contents are."""
 
     payload: Any
@@ -56,7 +50,6 @@ class Job:
     operation: Operation
     payload: Any
     contents: Sequence[bytes | Location] = ()
-    future: "asyncio.Future[Any] | None" = None
     locations: tuple[Location, ...] = ()
     result: Any = None
     failure: BaseException | None = None
@@ -292,76 +285,6 @@ def raise_number(tx: Transaction, name: str, least: int) -> int:
     return value
 
 
-class Writer:
-    """The writer thread of a worker. `submit` from the loop; the future is done once the commit is."""
-
-    def __init__(self, group: GroupCommit, loop: asyncio.AbstractEventLoop) -> None:
-        self._group = group
-        self._loop = loop
-        self._queue: SimpleQueue[Job | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
-        self.waiting = 0
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def submit(
-        self, operation: Operation, payload: Any, contents: Sequence[bytes | Location] = ()
-    ) -> "asyncio.Future[Any]":
-        """Queue a submission. The future has the result, or raises `EstafetaError`."""
-        future: asyncio.Future[Any] = self._loop.create_future()
-        self.waiting += 1
-        self._queue.put(Job(operation, payload, contents, future))
-        return future
-
-    async def stop(self) -> None:
-        """Finish what was submitted, then end the thread."""
-        self._queue.put(None)
-        await asyncio.to_thread(self._thread.join)
-        self._group.close()
-
-    def _run(self) -> None:
-        while (jobs := self._gather()) is not None:
-            try:
-                self._group.commit(jobs)
-            except Exception as error:  # the thread must live: every waiter gets an answer
-                log.exception("commit failed")
-                for job in jobs:
-                    job.failure = error
-            self._loop.call_soon_threadsafe(self._finish, jobs)
-
-    def _gather(self) -> list[Job] | None:
-        """Wait for one job, then take all that are there, up to the limits of a batch. None: stop."""
-        job = self._queue.get()
-        if job is None:
-            return None
-        jobs, octets = [job], _octets(job)
-        while len(jobs) < _BATCH_JOBS and octets < _BATCH_BYTES:
-            try:
-                job = self._queue.get_nowait()
-            except Empty:
-                break
-            if job is None:
-                self._queue.put(None)
-                break
-            jobs.append(job)
-            octets += _octets(job)
-        return jobs
-
-    def _finish(self, jobs: Sequence[Job]) -> None:
-        self.waiting -= len(jobs)
-        for job in jobs:
-            future = job.future
-            if future is None or future.done():
-                continue
-            if job.failure is None:
-                future.set_result(job.result)
-            else:
-                future.set_exception(job.failure)
-        self._group.reached(Step.ACKNOWLEDGED)
-
-
 def _apply(tx: Transaction, operation: Operation, group: Sequence[Job]) -> Sequence[Any]:
     return operation(tx, [Item(job.payload, job.locations) for job in group])
 
@@ -378,7 +301,3 @@ def _fail(jobs: Sequence[Job], error: EstafetaError) -> None:
         log.error("commit failed: %s", error.private or error.public)
     for job in jobs:
         job.failure = error
-
-
-def _octets(job: Job) -> int:
-    return sum(len(content) for content in job.contents if isinstance(content, bytes))

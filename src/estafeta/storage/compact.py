@@ -16,27 +16,21 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
-    Boolean,
-    ColumnElement,
-    Connection,
     bindparam,
     delete,
     exists,
-    func,
     insert,
-    literal_column,
     select,
-    union_all,
     update,
 )
 
 from estafeta.core.errors import EstafetaError, Kind
-from estafeta.core.ids import ContentId, PackId
+from estafeta.core.ids import PackId
 from estafeta.storage.commit import SEAL_BYTES, next_pack_id, pack_row
+from estafeta.storage.contents import live_bytes, live_rows, location_of
 from estafeta.storage.database import Database, Transaction
 from estafeta.storage.packs import (
     DamagedRecordError,
-    Location,
     PackAppender,
     Packs,
     PackState,
@@ -80,7 +74,8 @@ def compact(
 ) -> CompactReport:
     """Rewrite packs more than `dead_percent` dead, and remove files whose time is over.
 
-    `stopping` is asked between portions. Raises EstafetaError: IN_USE, or TEMPORARY when disk or database fail.
+    `stopping` is asked between portions. `grace_seconds` 0 is for a store that nobody reads. Raises EstafetaError:
+    IN_USE, or TEMPORARY when disk or database fail.
     """
     with _alone(packs.root):
         run = _Run(database, packs, dead_percent, stopping, int(clock()), grace_seconds)
@@ -89,11 +84,13 @@ def compact(
             run.remove_leftovers()
             run.retire_solo()
             run.rewrite()
+            if not grace_seconds:
+                run.remove_dead()
         except OSError as error:
             raise as_store_error(error) from error
         finally:
             run.close()
-        return CompactReport(run.packs_retired, run.freed_bytes, run.pending_bytes)
+        return CompactReport(run.packs_retired, run.freed_bytes, run.pending_bytes if grace_seconds else 0)
 
 
 @dataclass(slots=True)
@@ -264,43 +261,6 @@ class _Run:
         return found is not None
 
 
-def live_rows(conn: Connection, pack_id: int, after: int, limit: int) -> Sequence[Row]:
-    """Contents in a pack, by id, beginning behind the id `after`: content_id, pack_id, offset, length, size."""
-    first, end = born_in(pack_id)
-    born = select(*PLACE).where(
-        contents.c.content_id >= max(first, after + 1), contents.c.content_id < end, contents.c.pack_id == pack_id
-    )
-    came = select(*PLACE).where(_MOVED, contents.c.pack_id == pack_id, contents.c.content_id > after)
-    rows = [row for found in (born, came) for row in conn.execute(found.order_by(contents.c.content_id).limit(limit))]
-    return sorted(rows, key=lambda row: row.content_id)[:limit]
-
-
-def live_bytes(conn: Connection, pack_id: int) -> int:
-    """Octets of records in a pack that SQL names."""
-    first, end = born_in(pack_id)
-    born = select(func.coalesce(func.sum(contents.c.length), 0).label("octets")).where(
-        contents.c.content_id >= first, contents.c.content_id < end, contents.c.pack_id == pack_id
-    )
-    came = select(func.coalesce(func.sum(contents.c.length), 0)).where(_MOVED, contents.c.pack_id == pack_id)
-    return sum(int(row.octets) for row in conn.execute(union_all(born, came)))
-
-
-def live_end(conn: Connection, pack_id: int) -> int:
-    """The octet behind the last record in a pack that SQL names; 0 when there is none."""
-    first, end = born_in(pack_id)
-    last = func.max(contents.c.offset + contents.c.length).label("octet")
-    born = select(last).where(
-        contents.c.content_id >= first, contents.c.content_id < end, contents.c.pack_id == pack_id
-    )
-    came = select(last).where(_MOVED, contents.c.pack_id == pack_id)
-    return max(int(row.octet or 0) for row in conn.execute(union_all(born, came)))
-
-
-def location_of(row: Row) -> Location:
-    """The location that a row of `live_rows` tells."""
-    return Location(ContentId(row.content_id), PackId(row.pack_id), row.offset, row.length, row.size)
-
-
 def pack_files(root: Path) -> Iterator[tuple[int, Path]]:
     """The files that look like packs, with their numbers."""
     for path in root.glob("*/*.pack"):
@@ -330,10 +290,6 @@ def _on_disk(path: Path) -> int:
         return 0
 
 
-#: The columns of a location.
-PLACE = (contents.c.content_id, contents.c.pack_id, contents.c.offset, contents.c.length, contents.c.size)
-# As the index says it, so that SQLite uses the index.
-_MOVED: ColumnElement[bool] = literal_column("contents.moved", Boolean)
 _MOVE = Prepared(
     update(contents)
     .where(contents.c.content_id == bindparam("content"))

@@ -12,11 +12,10 @@ import struct
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from threading import Lock
-from typing import IO, cast
+from typing import IO, NamedTuple, cast
 
 import zstandard
 
@@ -56,8 +55,7 @@ class DamagedRecordError(EstafetaError):
         super().__init__(Kind.UNAVAILABLE, "This message is damaged in the store; the operator can repair it.", private)
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """Where a content is: `length` octets of record at `offset` of a pack; `size` octets once decompressed."""
 
     content_id: ContentId

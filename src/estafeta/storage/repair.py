@@ -16,7 +16,7 @@ from sqlalchemy import insert, select, update
 
 from estafeta.mail.scan import MessageScanner
 from estafeta.storage.commit import GroupCommit, Item, pack_row
-from estafeta.storage.compact import live_bytes, live_end, location_of
+from estafeta.storage.contents import live_bytes, live_end, location_of
 from estafeta.storage.database import Database, Transaction
 from estafeta.storage.packs import (
     HEADER,

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from estafeta.storage.compact import PLACE, live_bytes, live_end, location_of
+from estafeta.storage.contents import PLACE, find_location, live_bytes, live_end, location_of
 from estafeta.storage.database import Database
 from estafeta.storage.packs import DamagedRecordError, Location, Packs, PackState
 from estafeta.storage.tables import contents
@@ -96,13 +96,6 @@ def find_damage(database: Database, packs: Packs, location: Location) -> Damaged
             location = now
         else:
             return None
-
-
-def find_location(database: Database, content_id: int) -> Location | None:
-    """Where a content is now."""
-    with database.read() as conn:
-        row = conn.execute(select(*PLACE).where(contents.c.content_id == content_id)).first()
-    return None if row is None else location_of(row)
 
 
 def content_pages(database: Database) -> Iterator[list[Any]]:

@@ -96,8 +96,8 @@ def test_a_life(home: Home):
         assert pidfile.running_pid(home.pid_file) == process.pid
         until(lambda: all(worker.accepted for worker in live(home).workers), "the workers report")
         found = live(home)
-        assert [worker.state for worker in found.workers] == ["running", "running"]
-        assert [worker.accepted for worker in found.workers] == [40, 41]
+        assert [worker.state for worker in found.workers] == ["running", "running", "running"]  # the writer and two workers
+        assert [worker.accepted for worker in found.workers] == [39, 40, 41]
         assert all(worker.memory_kib > 0 for worker in found.workers)
         assert examine_live(found, load_node(home)).problems == []
         port = int(found.listeners[0].place.rpartition(":")[2])
@@ -151,7 +151,7 @@ def test_a_worker_that_crashes_again_and_again_is_a_problem(home: Home):
             return any("again and again" in one for one in examine_live(live(home), load_node(home)).problems)
 
         until(looping, "status says so")
-        assert live(home).workers[1].state == "running"
+        assert live(home).workers[2].state == "running"
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=20)
         assert "ValueError: a mistake" in log

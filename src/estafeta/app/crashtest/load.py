@@ -6,11 +6,11 @@ client would do; so it may arrive twice, but never not at all.
 
 import itertools
 import random
-import socket
 import threading
 from dataclasses import dataclass, field
 
 from estafeta.app.crashtest.messages import Maker
+from estafeta.app.sendmail.client import Client, Place
 
 _TIMEOUT_SECONDS = 20.0
 _MESSAGES_PER_CONNECTION = 20
@@ -80,55 +80,33 @@ class Load:
         return False
 
 
-class Session:
-    """A minimal SMTP client: one connection, pipelined."""
+class Session(Client):
+    """One connection, pipelined (RFC 2920)."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), _TIMEOUT_SECONDS)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._input = b""
+        super().__init__(Place(port=port).connect(_TIMEOUT_SECONDS))
 
     def __enter__(self) -> "Session":
-        self._expect("220")
-        self._socket.sendall(b"EHLO load.crash.test\r\n")
-        self._expect("250")
+        try:
+            for reply in (self.reply(), self.command("EHLO load.crash.test")):
+                if not reply.positive:
+                    raise OSError(str(reply))
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._socket.close()
+        self.close()
 
     def send(self, recipients: list[str], content: bytes) -> str:
         """The last reply of the transaction: 250 only when all of it succeeded."""
-        commands = ["MAIL FROM:<load@crash.test>", *(f"RCPT TO:<{address}>" for address in recipients), "DATA"]
-        self._socket.sendall("".join(f"{command}\r\n" for command in commands).encode())
-        replies = [self._reply() for _ in commands]
-        bad = [reply for reply in replies[:-1] if not reply.startswith("250")]
-        if not replies[-1].startswith("354"):
-            return self._reset((bad or replies)[-1])
-        self._socket.sendall(content.replace(b"\r\n.", b"\r\n..") + b".\r\n")
-        last = self._reply()
-        return bad[0] if bad else last
-
-    def _reset(self, reply: str) -> str:
-        self._socket.sendall(b"RSET\r\n")
-        self._reply()
-        return reply
-
-    def _expect(self, code: str) -> None:
-        reply = self._reply()
-        if not reply.startswith(code):
-            raise OSError(f"unexpected reply: {reply}")
-
-    def _reply(self) -> str:
-        """The last line of the next reply (RFC 5321 4.2.1). EOFError when the server is gone."""
-        while True:
-            line, end, rest = self._input.partition(b"\r\n")
-            if end:
-                self._input = rest
-                if line[3:4] != b"-":
-                    return line.decode("utf-8", "replace")
-                continue
-            piece = self._socket.recv(65536)
-            if not piece:
-                raise EOFError
-            self._input += piece
+        self.say(["MAIL FROM:<load@crash.test>", *(f"RCPT TO:<{address}>" for address in recipients), "DATA"])
+        *before, data = [self.reply() for _ in range(len(recipients) + 2)]
+        bad = [reply for reply in before if not reply.positive]
+        if not data.positive:
+            self.command("RSET")
+            return str((bad or [data])[0])
+        self.content([content.replace(b"\r\n.", b"\r\n..")])
+        last = self.reply()
+        return str((bad or [last])[0])

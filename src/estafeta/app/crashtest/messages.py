@@ -1,4 +1,4 @@
-"""Messages of the crash test: each follows from the seed and its number, so what is found can be compared to the octet."""
+"""Messages of the crash test: each follows from the seed and its number, so what is found is compared to the octet."""
 
 import random
 import re

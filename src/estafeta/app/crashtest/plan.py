@@ -1,7 +1,7 @@
 """What is killed, and when: rounds from one seed, so that a run can be repeated with the same schedule.
 
 A round is one life of the process tree. In some rounds processes are killed from outside at random moments; in the
-others the workers end themselves at one named step of the commit (docs/internals/store.md). Each ends with SIGKILL to
+others a process ends itself at one named step of the commit (docs/internals/store.md). Each ends with SIGKILL to
 the whole tree.
 """
 
@@ -15,6 +15,7 @@ from estafeta.storage.steps import Step
 
 #: Deaths in a row make the supervisor wait longer before each replacement, so a tree does not live through many.
 _KILLS_PER_ROUND = 6
+_DEATHS_PER_ROUND = 3
 _SHORTEST_SECONDS = 0.03
 _LONGEST_SECONDS = 0.35
 #: Of passing a step: a worker under load makes some hundred commits a second.
@@ -25,7 +26,8 @@ class Target(StrEnum):
     """What is killed from outside."""
 
     WORKER = "one worker"
-    WORKERS = "all workers"
+    WRITER = "the writer"
+    ALL = "all at once"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One life of the tree: `kills` from outside, or `deaths` of workers by themselves at `step`; then all of it."""
+    """One life of the tree: `kills` from outside, or `deaths` of processes by themselves at `step`; then all of it."""
 
     kills: tuple[Kill, ...]
     step: Step | None
@@ -66,13 +68,13 @@ def make_rounds(seed: int, steps: Sequence[Step]) -> Iterator[Round]:
 
 
 def _from_outside(dice: random.Random) -> Round:
-    targets = (Target.WORKER, Target.WORKER, Target.WORKERS)
+    targets = (Target.WORKER, Target.WORKER, Target.WRITER, Target.ALL)
     kills = tuple(Kill(_moment(dice), dice.choice(targets), dice.random()) for _ in range(_KILLS_PER_ROUND))
     return Round(kills, None, 0.0, 0, _moment(dice))
 
 
 def _at_step(dice: random.Random, step: Step) -> Round:
-    return Round((), step, dice.choice(_CHANCES), _KILLS_PER_ROUND, _moment(dice))
+    return Round((), step, dice.choice(_CHANCES), _DEATHS_PER_ROUND, _moment(dice))
 
 
 def _moment(dice: random.Random) -> float:

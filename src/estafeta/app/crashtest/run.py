@@ -4,9 +4,8 @@ The server listens on free ports of 127.0.0.1; its home is a temporary directory
 is to be kept or something was found.
 """
 
+import secrets
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -14,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from estafeta.app import listening
+from estafeta.app import listening, storecheck
 from estafeta.app.config import Node, Service
 from estafeta.app.crashtest.count import Count, count
 from estafeta.app.crashtest.load import Load
@@ -25,7 +24,10 @@ from estafeta.app.home import Home
 from estafeta.app.node_file import Choices, ports
 from estafeta.app.setup import set_up
 from estafeta.app.stores import open_site, populate
+from estafeta.app.workers import WRITER
 from estafeta.core.errors import EstafetaError, Kind
+from estafeta.storage.database import Database
+from estafeta.storage.packs import Packs
 from estafeta.storage.steps import Step
 
 _DOMAIN = "crash.test"
@@ -52,7 +54,7 @@ class Options:
 
 @dataclass(slots=True)
 class Report:
-    """What happened. `verify` is what `estafeta store verify` said when it was not content; `home` if it was kept."""
+    """What happened. `problems` are what `store verify` found; `home` is set when the files were kept."""
 
     kills: Counter[str] = field(default_factory=Counter)
     starts: int = 0
@@ -62,7 +64,7 @@ class Report:
     refused: dict[str, int] = field(default_factory=dict)
     stop_status: int = 0
     tracebacks: int = 0
-    verify: str = ""
+    problems: list[str] = field(default_factory=list)
     counted: Count = field(default_factory=Count)
     home: str = ""
 
@@ -74,7 +76,7 @@ class Report:
     @property
     def passed(self) -> bool:
         """Nothing lost, nothing torn, the store whole, a clean stop."""
-        return not (self.counted.lost or self.counted.torn or self.verify or self.stop_status)
+        return not (self.counted.lost or self.counted.torn or self.problems or self.stop_status)
 
 
 Show = Callable[[Report], None]
@@ -166,11 +168,17 @@ class _Run:
         self._wait(plan.last_after_seconds)
 
     def _kill(self, tree: Tree, kill: Kill) -> None:
-        pids = tree.workers()
-        if pids and kill.target is Target.WORKER:
-            pids = [pids[int(kill.choice * len(pids))]]
-        for pid in pids:
-            if tree.kill_worker(pid):
+        pids = tree.processes()
+        writer = pids.pop(WRITER, 0)
+        match kill.target:
+            case Target.WORKER:
+                victims = [list(pids.values())[int(kill.choice * len(pids))]] if pids else []
+            case Target.WRITER:
+                victims = [writer] if writer else []
+            case Target.ALL:
+                victims = [pid for pid in (writer, *pids.values()) if pid]
+        for pid in victims:
+            if tree.kill_process(pid):
                 self._note(kill.target)
 
     def _let_die(self, tree: Tree, plan: Round) -> None:
@@ -208,23 +216,24 @@ class _Run:
         report.refused = dict(self._load.ledger.refused)
         report.tracebacks = self._log.read_bytes().count(b"Traceback (most recent call last)")
         report.counted = count(self._node, self._load.ledger, self._maker, self._addresses)
-        report.verify = verify(self._node.home)
+        report.problems = _verify(self._node)
 
 
-def verify(home: Home) -> str:
-    """What `estafeta store verify` has to say against the store; empty when all is well."""
-    done = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-m", "estafeta", "--home", str(home.root), "store", "verify"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return "" if done.returncode == 0 else (done.stdout + done.stderr).strip() or f"exit status {done.returncode}"
+def _verify(node: Node) -> list[str]:
+    """What `estafeta store verify` has to say against the stopped server's store."""
+    database, packs = Database(node.database_url), Packs(node.data / "packs")
+    try:
+        return [problem.sentence for problem in storecheck.verify(database, packs, lambda done, total: None)]
+    finally:
+        packs.close()
+        database.close()
 
 
 def _prepare(home: Home, options: Options) -> tuple[Node, list[str]]:
     """A home with a domain and users without passwords: nobody signs in here."""
-    base = listening.free_port_base("127.0.0.1", ports(0).values(), _FIRST_BASE)
+    # Not always the same: two tests may begin at the same moment.
+    first = _FIRST_BASE + secrets.randbelow(1000)
+    base = listening.free_port_base("127.0.0.1", ports(0).values(), first)
     choices = Choices(_DOMAIN, f"mail.{_DOMAIN}", port_base=base, database_url=options.storage_url)
     node = set_up(home, choices, lambda node: populate(node, _DOMAIN, {})).node
     addresses = [f"user{number}@{_DOMAIN}" for number in range(_USERS)]

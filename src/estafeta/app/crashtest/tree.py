@@ -50,16 +50,16 @@ class Tree:
                 raise EstafetaError(Kind.UNAVAILABLE, "The server under test does not start: its log says why.")
             said += piece
 
-    def workers(self) -> list[int]:
-        """The pids of the workers that run now."""
-        return [int(worker["pid"]) for worker in self._status() if worker["pid"]]
+    def processes(self) -> dict[int, int]:
+        """The pids of the processes that run now, below the supervisor, by their numbers; the writer has WRITER."""
+        return {int(worker["index"]): int(worker["pid"]) for worker in self._status() if worker["pid"]}
 
     def deaths(self) -> int:
-        """How many workers have died so far."""
+        """How many processes have died so far."""
         return sum(int(worker["restarts"]) for worker in self._status())
 
-    def kill_worker(self, pid: int) -> bool:
-        """SIGKILL to one of `workers()`; false when it was gone already."""
+    def kill_process(self, pid: int) -> bool:
+        """SIGKILL to one of `processes()`; false when it was gone already."""
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:

@@ -104,6 +104,7 @@ class Importer:
                 self.tally.skip(f"folder: {_words(error)}", repr(folder.name))
 
     def _mbox_file(self, path: Path, name: str) -> None:
+        check_name(name)
         with self.person:
             file = path.open("rb", buffering=0)
         with file:

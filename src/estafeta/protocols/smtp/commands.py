@@ -7,6 +7,7 @@ RFC 6531 (SMTPUTF8) and RFC 4954 (AUTH). Addresses themselves are taken apart by
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from estafeta.core.errors import EstafetaError
@@ -114,11 +115,16 @@ def parse_lookup(argument: bytes, session: Session) -> tuple[str, bool] | Reply:
         return replies.BAD_CHARACTER
 
 
+# The same few senders and readers come again and again. Bounded: 4096 addresses of at most this length.
+_SHORT_PATH = 100
+_remembered = lru_cache(maxsize=4096)(parse_path)
+
+
 def _address(path: bytes, smtputf8: bool, refusal: Reply) -> Address | Reply | None:
     if not smtputf8 and not path.isascii():
         return replies.NEEDS_SMTPUTF8
     try:
-        return parse_path(path, smtputf8=smtputf8)
+        return (_remembered if len(path) <= _SHORT_PATH else parse_path)(path, smtputf8=smtputf8)
     except EstafetaError:
         return refusal
 

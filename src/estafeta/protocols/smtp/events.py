@@ -7,6 +7,7 @@ and `AuthNeed` wants `answer_need` unless it is refused with a reply. A 4xx or 5
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from estafeta.mail.address import Address
 from estafeta.protocols.sasl import Need, Reason
@@ -29,8 +30,7 @@ class Body(StrEnum):
     BINARY = "BINARYMIME"
 
 
-@dataclass(frozen=True, slots=True)
-class Hello:
+class Hello(NamedTuple):
     """HELO, EHLO or LHLO with the client's own name, not checked.
 
     The text of a 250 is sent behind the host name and may be empty; the list of extensions is added.
@@ -40,8 +40,7 @@ class Hello:
     kind: HelloKind
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(NamedTuple):
     """MAIL. `address` is None for the null reverse-path. `size` is what the client declared, in octets.
 
     `auth` is the AUTH= parameter (RFC 4954 5): None if absent, empty for `<>` and from a client that has not
@@ -63,23 +62,20 @@ class Rcpt:
     params: Mapping[str, str | None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
+class Data(NamedTuple):
     """DATA, or the first BDAT, of a transaction with `recipients` accepted recipients. 354 lets the content come."""
 
     recipients: int
     bdat: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """The next octets of the content: dots unstuffed, line ends as the settings want them. No answer."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class MessageEnd:
+class MessageEnd(NamedTuple):
     """The content is complete: `size` octets. The answer is the acknowledgement and ends the transaction."""
 
     size: int

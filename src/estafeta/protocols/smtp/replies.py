@@ -3,7 +3,7 @@
 Enhanced codes are RFC 3463's and the registry's of RFC 5248. Servers use these too and make their own with `Reply`.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from estafeta.protocols.smtp.limits import REPLY_LINE
 
@@ -11,8 +11,7 @@ _SHORT = 480
 """A text below this fits into one line with any code before it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """One reply. `enhanced` is like `2.1.0`, empty for none; a `\\n` in `text` begins another line."""
 
     code: int

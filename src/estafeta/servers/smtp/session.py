@@ -15,6 +15,7 @@ from estafeta.directory.model import Account, LocalTarget, Resolution, Service
 from estafeta.intake.accept import Origin, Receipt, Reception, Recipient
 from estafeta.mail.address import Address
 from estafeta.mail.trace import with_protocol
+from estafeta.mailboxes.deliver import Outcome
 from estafeta.net.pump import Pump
 from estafeta.policy.recipient import check_recipient
 from estafeta.policy.sender import check_sender
@@ -209,16 +210,20 @@ class SmtpSession:
         if reception is None:
             self._failed(EstafetaError(Kind.TEMPORARY, "The message could not be stored; try again later."))
             return None
-        done = reception.finish()
+        try:
+            done = reception.finish()
+        except EstafetaError as error:
+            self._failed(error)
+            return None
         # Before the pump goes on with this future: callbacks run in the order in which they were added.
-        done.add_done_callback(partial(self._finished, event.size))
+        done.add_done_callback(partial(self._finished, reception, event.size))
         return done
 
-    def _finished(self, size: int, done: "asyncio.Future[Receipt]") -> None:
+    def _finished(self, reception: Reception, size: int, done: "asyncio.Future[list[Outcome]]") -> None:
         error = done.exception()
         if error is None:
             self._service.messages += 1
-            self._acknowledge(done.result(), size)
+            self._acknowledge(reception.receipt(done.result()), size)
         elif isinstance(error, EstafetaError):
             self._failed(error)
         else:
