@@ -164,6 +164,22 @@ def test_a_damaged_pack_is_left_alone(half_dead: tuple[Store, dict[int, bytes]])
     assert store.locations(1)[0] == location
 
 
+def test_a_pack_is_dead_only_when_nothing_refers_to_it(
+    half_dead: tuple[Store, dict[int, bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if moving went wrong, and even if a commit that was long under way lands in a dead pack."""
+    store, kept = half_dead
+    with monkeypatch.context() as patch:
+        patch.setattr(compact_module._Run, "_move", lambda run, pack_id, rows: None)
+        assert run(store, dead_percent=70).packs == 0
+    assert "dead" not in states(store).values()
+    with store.database.write() as tx:
+        tx.conn.execute(text("UPDATE packs SET state = 'dead'"))
+    run(store, clock=lambda: LATER)
+    assert read_all(store) == kept
+    assert problems(store) == []
+
+
 def solo(store: Store, content: bytes) -> SoloPack:
     pack = SoloPack(store.packs, next_pack_id(store.database))
     pack.write(content)

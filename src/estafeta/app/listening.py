@@ -5,13 +5,13 @@ import os
 import socket
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
 from estafeta.app.config import ListenerConfig, Node
 from estafeta.core.errors import EstafetaError, Kind
+from estafeta.net.unixpath import short_name
 
 Bound = tuple[ListenerConfig, socket.socket]
 Address = tuple[str | int | bytes, ...]
@@ -63,7 +63,7 @@ def unix_socket(path: Path, mode: int) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     old = os.umask(0o777 & ~mode)
     try:
-        with _short(path) as name:
+        with short_name(path) as name:
             sock.bind(name)
         sock.listen(BACKLOG)
     except OSError:
@@ -80,7 +80,7 @@ def connect_unix(path: Path, timeout_seconds: float) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.settimeout(timeout_seconds)
     try:
-        with _short(path) as name:
+        with short_name(path) as name:
             sock.connect(name)
     except OSError:
         sock.close()
@@ -111,19 +111,6 @@ def _is_free(address: str, port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-@contextmanager
-def _short(path: Path) -> Iterator[str]:
-    """A name for bind(2) and connect(2): the address of a Unix socket holds 107 octets, a home may be deeper."""
-    if len(os.fsencode(path)) <= 107:
-        yield str(path)
-        return
-    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{directory}/{path.name}"
-    finally:
-        os.close(directory)
 
 
 def _addresses(listener: ListenerConfig) -> list[tuple[int, Address]]:

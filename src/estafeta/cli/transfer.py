@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from estafeta.app.transfer.exporting import Exporter
-    from estafeta.app.transfer.importing import Importer, Meter
+    from estafeta.app.transfer.importing import Importer
     from estafeta.app.transfer.values import Tally
 
 imports = typer.Typer(
@@ -104,7 +104,7 @@ def _importer(context: typer.Context, address: str, again: bool) -> "Iterator[Im
         open_site(node) as site,
         _meter() as meter,
         open_importer(site, person, address, meter, again=again) as importer,
-        _told(importer.tally, "Imported"),
+        _told(importer.tally, "Imported", meter),
     ):
         yield importer
 
@@ -121,21 +121,23 @@ def _exporter(context: typer.Context, address: str) -> "Iterator[Exporter]":
         open_site(node) as site,
         _meter() as meter,
         open_exporter(site, person, address, meter) as exporter,
-        _told(exporter.tally, "Exported"),
+        _told(exporter.tally, "Exported", meter),
     ):
         yield exporter
 
 
 @contextmanager
-def _told(tally: "Tally", verb: str) -> Iterator[None]:
+def _told(tally: "Tally", verb: str, meter: "_Silent | _Bar") -> Iterator[None]:
     """The summary at the end, also of what was done before something stopped it."""
     try:
         yield
     except BaseException:
+        meter.stop()
         if tally.done or tally.skipped:
             _say(tally, f"{verb} so far:")
             typer.echo("The same command goes on from here.", err=True)
         raise
+    meter.stop()
     _say(tally, verb)
 
 
@@ -145,7 +147,7 @@ def _say(tally: "Tally", verb: str) -> None:
 
 
 @contextmanager
-def _meter() -> "Iterator[Meter]":
+def _meter() -> "Iterator[_Silent | _Bar]":
     """A progress bar on a terminal, nothing elsewhere."""
     if not sys.stderr.isatty():
         yield _Silent()
@@ -165,6 +167,9 @@ class _Silent:
     def advance(self, steps: int) -> None:
         """Nobody looks."""
 
+    def stop(self) -> None:
+        """Nothing to take away."""
+
 
 class _Bar:
     def __init__(self, bar: "Progress") -> None:
@@ -180,3 +185,7 @@ class _Bar:
     def advance(self, steps: int) -> None:
         """So many more are done."""
         self._bar.advance(self._task, steps)
+
+    def stop(self) -> None:
+        """Take the bar away: what is printed next stays."""
+        self._bar.stop()

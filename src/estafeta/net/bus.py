@@ -1,15 +1,21 @@
 """The bus between the processes of one machine: small datagrams on Unix sockets that say *what* changed, never how.
 
-Each worker binds `<name>.bus` in the run directory; `Bus.publish` sends a topic to all of them, itself included. A
-datagram may be lost (a full socket, a worker just starting), so listeners also look at versions in the database from
-time to time; the bus only makes it quick. Topics: `directory`, `settings`, `mailbox:<account>:<mailbox>`.
+Two channels. `site`: `directory` and `settings` changed; every worker listens. `mailbox`: `mailbox:<account>:<mailbox>`
+changed; only workers with someone who watches a mailbox listen, so that delivery wakes up nobody for nothing.
+A listener binds `<name>.<channel>.bus` in the run directory.
+
+A datagram may be lost (a full socket, a worker just starting), so listeners also look at versions in the database from
+time to time; the bus only makes it quick.
 """
 
 import asyncio
 import socket
 import time
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from pathlib import Path
+
+from estafeta.net.unixpath import short_name
 
 Listener = Callable[[str], None]
 
@@ -19,6 +25,18 @@ _DATAGRAM_BYTES = 8000
 _LOOK_SECONDS = 1.0
 
 
+class Channel(StrEnum):
+    """Who wants to hear a topic."""
+
+    SITE = "site"
+    MAILBOX = "mailbox"
+
+
+def channel_of(topic: str) -> Channel:
+    """The channel that a topic goes to."""
+    return Channel.MAILBOX if topic.startswith("mailbox:") else Channel.SITE
+
+
 class Bus:
     """Publishing to every process that listens in `directory`. Any thread."""
 
@@ -26,31 +44,38 @@ class Bus:
         self._directory = directory
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
-        self._peers: list[str] = []
+        self._peers: dict[Channel, list[Path]] = {}
         self._looked = 0.0
 
     def publish(self, topics: Sequence[str]) -> None:
         """Tell every listener; never blocks and never fails."""
-        for datagram in _datagrams(topics):
-            for peer in self._listeners():
-                try:
-                    self._socket.sendto(datagram, peer)
-                except BlockingIOError:
-                    pass  # its queue is full: it will ask the database
-                except OSError:
-                    # Its worker is dead: forget it until the directory is looked at again.
-                    self._peers = [one for one in self._peers if one != peer]
+        self._look()
+        for channel, peers in self._peers.items():
+            if peers:
+                wanted = [topic for topic in topics if channel_of(topic) is channel]
+                for datagram in _datagrams(wanted):
+                    self._send(datagram, channel)
 
     def close(self) -> None:
         """Close the sending socket."""
         self._socket.close()
 
-    def _listeners(self) -> list[str]:
+    def _send(self, datagram: bytes, channel: Channel) -> None:
+        for peer in self._peers[channel]:
+            try:
+                with short_name(peer) as name:
+                    self._socket.sendto(datagram, name)
+            except BlockingIOError:
+                pass  # its queue is full: it will ask the database
+            except OSError:
+                # Its worker is dead: forget it until the directory is looked at again.
+                self._peers[channel] = [one for one in self._peers[channel] if one != peer]
+
+    def _look(self) -> None:
         now = time.monotonic()
         if now - self._looked > _LOOK_SECONDS:
             self._looked = now
-            self._peers = [str(path) for path in self._directory.glob(f"*{_SUFFIX}")]
-        return self._peers
+            self._peers = {channel: list(self._directory.glob(f"*.{channel}{_SUFFIX}")) for channel in Channel}
 
 
 class BusListener(asyncio.DatagramProtocol):
@@ -65,14 +90,24 @@ class BusListener(asyncio.DatagramProtocol):
             self._heard(topic)
 
 
-def bind(directory: Path, name: str) -> socket.socket:
-    """The socket of a worker named `name`; one left by a dead process is replaced."""
-    path = directory / f"{name}{_SUFFIX}"
+def bind(directory: Path, name: str, channel: Channel = Channel.SITE) -> socket.socket:
+    """The socket of a process named `name`; one left by a dead process is replaced."""
+    path = socket_path(directory, name, channel)
     path.unlink(missing_ok=True)
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    bound.bind(str(path))
+    try:
+        with short_name(path) as short:
+            bound.bind(short)
+    except OSError:
+        bound.close()
+        raise
     bound.setblocking(False)
     return bound
+
+
+def socket_path(directory: Path, name: str, channel: Channel) -> Path:
+    """Where the ear of `name` for `channel` is."""
+    return directory / f"{name}.{channel}{_SUFFIX}"
 
 
 async def listen(loop: asyncio.AbstractEventLoop, bound: socket.socket, heard: Listener) -> asyncio.DatagramTransport:

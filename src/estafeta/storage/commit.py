@@ -31,6 +31,8 @@ log = logging.getLogger("estafeta.storage")
 # How often a transaction that lost against another writer is tried.
 _ATTEMPTS = 5
 SEAL_BYTES = 256 << 20
+# Whatever the setting says: an offset is 32 bits of a content id.
+_LARGEST_PACK = 2 << 30
 
 
 class Item(NamedTuple):
@@ -176,11 +178,14 @@ class GroupCommit:
 
     def _current(self) -> PackAppender:
         appender = self._appender
-        if appender is not None and appender.end >= self.seal_bytes:
+        if appender is not None and self._is_full(appender.end):
             self._seal(appender)
         if self._appender is None:
             self._appender = self._take_pack()
         return self._appender
+
+    def _is_full(self, end: int) -> bool:
+        return end >= min(self.seal_bytes, _LARGEST_PACK)
 
     def _seal(self, appender: PackAppender) -> None:
         self._appender = None
@@ -223,10 +228,10 @@ class GroupCommit:
         row = tx.conn.execute(
             select(packs_table.c.end, packs_table.c.state).where(packs_table.c.pack_id == pack_id).with_for_update()
         ).one()
-        if row.state == PackState.OPEN and row.end >= self.seal_bytes:
+        if row.state == PackState.OPEN and self._is_full(row.end):
             # Its worker died between filling and sealing it.
             tx.conn.execute(_SEAL, _sealed(pack_id))
-        if row.state != PackState.OPEN or row.end >= self.seal_bytes:
+        if row.state != PackState.OPEN or self._is_full(row.end):
             appender.close()
             return None
         appender.end = row.end

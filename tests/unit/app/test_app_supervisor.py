@@ -96,7 +96,11 @@ def test_a_life(home: Home):
         assert pidfile.running_pid(home.pid_file) == process.pid
         until(lambda: all(worker.accepted for worker in live(home).workers), "the workers report")
         found = live(home)
-        assert [worker.state for worker in found.workers] == ["running", "running", "running"]  # the writer and two workers
+        assert [worker.state for worker in found.workers] == [
+            "running",
+            "running",
+            "running",
+        ]  # the writer and two workers
         assert [worker.accepted for worker in found.workers] == [39, 40, 41]
         assert all(worker.memory_kib > 0 for worker in found.workers)
         assert examine_live(found, load_node(home)).problems == []

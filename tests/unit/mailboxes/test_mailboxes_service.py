@@ -1,6 +1,7 @@
 """Mailboxes as servers use them: on an event loop, every change by way of the writer."""
 
 import asyncio
+import contextlib
 import os
 import socket
 import threading
@@ -35,7 +36,7 @@ def arrival(content: bytes, *accounts: AccountId) -> Arrival:
 
 
 class WriterThread:
-    """The writer process of a node, here a thread; `kill` ends it as SIGKILL would end the process."""
+    """The writer process of a node, here a thread."""
 
     def __init__(self, url: str, root: Path, path: Path) -> None:
         self.path = path
@@ -49,7 +50,12 @@ class WriterThread:
         self.thread.start()
 
     def stop(self) -> None:
+        """End it; whoever is connected is cut off, and finds nobody to connect to."""
+        self.path.unlink()
         self.server.stopping = True
+        for sock in list(self.server._peers):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
         self.thread.join(10)
         assert not self.thread.is_alive()
         self.group.close()
@@ -57,7 +63,6 @@ class WriterThread:
         self.database.close()
         self.listener.close()
         self.server._selector.close()
-        self.path.unlink()
 
     def connect(self) -> socket.socket:
         sock = socket.socket(socket.AF_UNIX)
@@ -101,8 +106,6 @@ def play(sqlite_url: str, tmp_path: Path) -> Callable[[Callable[[Site], Awaitabl
                     await scene(site)
                     await writer.stop()
             finally:
-                for sock in list(site.process.server._peers):
-                    sock.shutdown(socket.SHUT_RDWR)
                 await asyncio.to_thread(site.process.stop)
                 packs.close()
                 database.close()
@@ -188,8 +191,6 @@ def test_a_quota_reaches_the_sender(play) -> None:
 def test_a_writer_that_ends_is_found_again(play, caplog: pytest.LogCaptureFixture) -> None:
     async def scene(site: Site) -> None:
         await site.mailboxes.deliver(arrival(MESSAGE, ANNA), MESSAGE)
-        for sock in list(site.process.server._peers):
-            sock.shutdown(socket.SHUT_RDWR)
         await asyncio.to_thread(site.process.stop)
         while site.writer._transport is not None:  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0)

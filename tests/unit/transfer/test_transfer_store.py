@@ -19,7 +19,7 @@ from estafeta.app.stores import Site, open_site, populate
 from estafeta.app.transfer import sink
 from estafeta.app.transfer.exporting import open_exporter
 from estafeta.app.transfer.importing import Importer, open_importer
-from estafeta.app.transfer.person import Person
+from estafeta.app.transfer.person import Identity, Person
 from estafeta.app.transfer.values import Tally
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.mailboxes import look
@@ -27,7 +27,7 @@ from estafeta.mailboxes.values import Flag
 from estafeta.storage.packs import Packs
 from estafeta.storage.steps import Step
 
-ME = Person(os.geteuid(), os.geteuid())
+ME = Person(Identity(os.geteuid(), os.getegid()), Identity(os.geteuid(), os.getegid()))
 _USERS = count(1)
 
 
@@ -157,6 +157,25 @@ def test_an_interrupted_import_goes_on(
         begin()
     box.import_mbox(tmp_path / "in")
     assert box.contents() == [expected(number) for number in range(20)]
+
+
+def test_on_postgresql(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    choices = Choices("example.test", "mx.example.test", port_base=20000, database_url=postgres_url)
+    home = Home.at(tmp_path / "home")
+    node = set_up(home, choices, lambda node: populate(node, "example.test", {})).node
+    make_maildir(tmp_path / "Maildir" / ".Sent.2024", {f"cur/{number}.a:2,S": b"A: b\n\n" for number in range(7)})
+    (tmp_path / "in").write_bytes(mbox_text(range(20)))
+    with open_site(node) as site:
+        box = new_box(site)
+        test_an_interrupted_import_goes_on(box, tmp_path, monkeypatch, Step.SQL_COMMITTED, 2)
+        assert box.import_maildir(tmp_path / "Maildir").done == 7
+        assert box.import_maildir(tmp_path / "Maildir").known == 7
+        with box.exporter() as exporter:
+            exporter.to_mbox(tmp_path / "out", "")
+        other = new_box(site)
+        other.import_mbox(tmp_path / "out")
+        assert other.contents("Sent/2024") == [b"A: b\r\n\r\n"] * 7
+        assert other.contents() == box.contents()
 
 
 def test_large_messages_are_streamed(box: Box, tmp_path: Path):

@@ -131,8 +131,9 @@ class Exporter:
 
     def _folder(self, path: Path, box: MailboxStatus) -> None:
         with self.person:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
             for name in ("cur", "new", "tmp"):
-                (path / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+                (path / name).mkdir(mode=0o700, exist_ok=True)
             if box.name != "INBOX":
                 (path / "maildirfolder").touch(mode=0o600)
             there = _complete(path)

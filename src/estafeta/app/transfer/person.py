@@ -6,44 +6,61 @@ Started as root, the effective user alone is switched, back and forth; anyone el
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from estafeta.app.config import Node
 from estafeta.app.privileges import find_identity
+from estafeta.storage.database import make_engine
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Effective user and group."""
+
+    uid: int
+    gid: int
+
+    def become(self) -> None:
+        """Switch to it; the real user must be root unless it is this one already."""
+        if (os.geteuid(), os.getegid()) != (self.uid, self.gid):
+            os.seteuid(os.getuid())
+            os.setegid(self.gid)
+            os.seteuid(self.uid)
 
 
 class Person:
     """`with person:` around whatever touches files outside the store."""
 
-    def __init__(self, uid: int, owner: int) -> None:
-        self._uid = uid
+    def __init__(self, person: Identity, owner: Identity) -> None:
+        self._person = person
         self._owner = owner
         self._depth = 0
 
     def __enter__(self) -> None:
         self._depth += 1
-        if self._owner != self._uid:
-            os.seteuid(self._uid)
+        self._person.become()
 
     def __exit__(self, *exc: object) -> None:
         self._depth -= 1
-        if self._owner != self._uid and not self._depth:
-            os.seteuid(self._owner)
+        if not self._depth:
+            self._owner.become()
 
 
 @contextmanager
 def as_owner(node: Node) -> Iterator[Person]:
     """Be the server's user while inside, as far as we are root and there is one. One thread only."""
-    uid, gid, groups = os.geteuid(), os.getegid(), os.getgroups()
-    if uid != 0 or not node.config.user:
-        yield Person(uid, uid)
+    person = Identity(os.geteuid(), os.getegid())
+    if person.uid != 0 or not node.config.user:
+        yield Person(person, person)
         return
-    identity = find_identity(node.config.user, node.config.group)
-    os.setgroups(os.getgrouplist(identity.name, identity.gid))
-    os.setegid(identity.gid)
-    os.seteuid(identity.uid)
+    found = find_identity(node.config.user, node.config.group)
+    owner, groups = Identity(found.uid, found.gid), os.getgroups()
+    # The driver is imported now, from where perhaps only root can read.
+    make_engine(node.database_url).dispose()
+    os.setgroups(os.getgrouplist(found.name, found.gid))
+    owner.become()
     try:
-        yield Person(uid, identity.uid)
+        yield Person(person, owner)
     finally:
-        os.seteuid(uid)
-        os.setegid(gid)
+        person.become()
         os.setgroups(groups)
