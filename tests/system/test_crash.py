@@ -12,7 +12,7 @@ SEED = 20_240_601
 
 
 def crash(kills: int, *, seed: int, step: Step | None = None, storage_url: str = "", **more: int) -> Report:
-    options = Options(kills, 120, seed, step, more.get("sessions", 8), 2, False, storage_url)
+    options = Options(kills, 240, seed, step, more.get("sessions", 8), 2, False, storage_url)
     report = run(options, lambda report: None)
     assert report.counted.lost == []
     assert report.counted.torn == []
@@ -28,7 +28,7 @@ def crash(kills: int, *, seed: int, step: Step | None = None, storage_url: str =
 
 
 @pytest.mark.crash
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_killed_at_random_moments_and_at_every_step():
     report = crash(160, seed=SEED)
     assert {"one worker", "the writer", "all at once", "whole tree"} <= set(report.kills)
@@ -36,7 +36,7 @@ def test_killed_at_random_moments_and_at_every_step():
 
 
 @pytest.mark.crash
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("step", [Step.CONTENT_SYNCED, Step.SQL_COMMITTED])
 def test_killed_at_one_step(step: Step):
     report = crash(10, seed=SEED, step=step, sessions=20)
@@ -44,7 +44,7 @@ def test_killed_at_one_step(step: Step):
 
 
 @pytest.mark.crash
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_killed_on_postgresql(postgres_url: str):
     crash(20, seed=SEED, storage_url=postgres_url)
 

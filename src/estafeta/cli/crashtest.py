@@ -38,9 +38,9 @@ def crashtest(
     ] = "",
     keep: Annotated[bool, typer.Option("--keep", help="Leave the temporary server's files for a look.")] = False,
 ) -> None:
-    """Kill a temporary server under load again and again, then count: lost and torn must be 0.
+    """Kill a server under load and count what is lost.
 
-    Uses nothing of the server in --home, free ports of 127.0.0.1 and a temporary directory. Status 1 when anything
+    Lost and torn must be 0. Uses nothing of the server in --home, free ports of 127.0.0.1 and a temporary directory. Status 1 when anything
     that was acknowledged is missing.
     """
     import secrets

@@ -11,7 +11,10 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def demo(context: typer.Context) -> None:
-    """Make (once) and run a demonstration server for example.test on unprivileged ports of this machine."""
+    """Run a demonstration server to try it out.
+
+    Made once, in the home directory, for the domain example.test with two users, on unprivileged ports of 127.0.0.1.
+    """
     from estafeta.app.demo import prepare, render_screen
     from estafeta.app.serve import serve
 

@@ -13,7 +13,22 @@ from typing import Annotated
 import typer
 
 from estafeta import __version__
-from estafeta.cli import alias, certificate, config, demo, domain, group, serve, setup, status, user
+from estafeta.cli import (
+    alias,
+    certificate,
+    config,
+    crashtest,
+    demo,
+    domain,
+    group,
+    sendmail,
+    serve,
+    setup,
+    status,
+    store,
+    transfer,
+    user,
+)
 from estafeta.cli.common import Options
 from estafeta.core.errors import EstafetaError
 
@@ -32,15 +47,17 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
-    for module in (setup, serve, status, demo):
+    for module in (setup, serve, status, demo, transfer, sendmail, crashtest):
         module.add_commands(app)
-    for module in (user, domain, alias, group, config, certificate):
+    for module in (user, domain, alias, group, config, certificate, store):
         app.add_typer(module.commands)
     return app
 
 
 def run() -> None:
-    """Entry point of the `estafeta` command."""
+    """Entry point of the `estafeta` command, and of `sendmail` when called by that name."""
+    if sendmail.is_called():
+        sendmail.run_as_sendmail()
     status_code = _guarded(build_app())
     sys.exit(_flushed(status_code))
 

@@ -24,7 +24,7 @@ def sendmail(
         list[str] | None, typer.Argument(metavar="[-t] [-i] [-f ADDRESS] [-F NAME] [-bs] [RECIPIENT]...")
     ] = None,
 ) -> None:
-    """Send a message from standard input, as sendmail does for other programs.
+    """Send the message on standard input.
 
     -t takes recipients from To, Cc and Bcc; -i lets a line with a lone dot pass; -f sets the envelope sender; -F the
     name in From; -bs speaks SMTP. Exit status as in sysexits.h, 75 when the caller should try again.

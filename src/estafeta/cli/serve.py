@@ -29,7 +29,10 @@ def serve(
 
 
 def reload(context: typer.Context) -> None:
-    """Let a running server take in changed settings and certificates; no session is dropped."""
+    """Take in changed settings and certificates.
+
+    No session is dropped.
+    """
     from estafeta.app.control import ask
 
     node = node_of(context)

@@ -24,6 +24,8 @@ imports = typer.Typer(
 )
 exports = typer.Typer(name="export", help="Take mail out.", no_args_is_help=True, rich_markup_mode=None)
 
+_GOES_ON = "The same command goes on from here."
+
 Address = Annotated[str, typer.Argument(help="The user: anna@example.org; a bare name gets the default domain.")]
 Again = Annotated[bool, typer.Option("--again", help="Forget earlier imports of it and bring everything in once more.")]
 
@@ -75,7 +77,7 @@ def export_mbox(
     """Write a user's mailboxes as mbox files."""
     from pathlib import Path
 
-    with _exporter(context, address) as exporter:
+    with _exporter(context, address, "What is complete is there; the rest needs another place.") as exporter:
         exporter.to_mbox(Path(path), mailbox)
 
 
@@ -88,7 +90,7 @@ def export_maildir(
     """Write a user's mailboxes as a Maildir with folders. Repeated, it adds what is new."""
     from pathlib import Path
 
-    with _exporter(context, address) as exporter:
+    with _exporter(context, address, _GOES_ON) as exporter:
         exporter.to_maildir(Path(path))
 
 
@@ -104,13 +106,13 @@ def _importer(context: typer.Context, address: str, again: bool) -> "Iterator[Im
         open_site(node) as site,
         _meter() as meter,
         open_importer(site, person, address, meter, again=again) as importer,
-        _told(importer.tally, "Imported", meter),
+        _told(importer.tally, "Imported", meter, _GOES_ON),
     ):
         yield importer
 
 
 @contextmanager
-def _exporter(context: typer.Context, address: str) -> "Iterator[Exporter]":
+def _exporter(context: typer.Context, address: str, hint: str) -> "Iterator[Exporter]":
     from estafeta.app.stores import open_site
     from estafeta.app.transfer.exporting import open_exporter
     from estafeta.app.transfer.person import as_owner
@@ -121,21 +123,21 @@ def _exporter(context: typer.Context, address: str) -> "Iterator[Exporter]":
         open_site(node) as site,
         _meter() as meter,
         open_exporter(site, person, address, meter) as exporter,
-        _told(exporter.tally, "Exported", meter),
+        _told(exporter.tally, "Exported", meter, hint),
     ):
         yield exporter
 
 
 @contextmanager
-def _told(tally: "Tally", verb: str, meter: "_Silent | _Bar") -> Iterator[None]:
+def _told(tally: "Tally", verb: str, meter: "_Silent | _Bar", hint: str) -> Iterator[None]:
     """The summary at the end, also of what was done before something stopped it."""
     try:
         yield
     except BaseException:
         meter.stop()
-        if tally.done or tally.skipped:
+        if tally.done:
             _say(tally, f"{verb} so far:")
-            typer.echo("The same command goes on from here.", err=True)
+            typer.echo(hint, err=True)
         raise
     meter.stop()
     _say(tally, verb)

@@ -375,7 +375,7 @@ class Store(_Section):
     pack_mib: int = Field(
         default=256,
         ge=16,
-        le=16_384,
+        le=2048,
         description="Size at which a pack is closed and a new one begun; also the unit of compaction.",
     )
     compact_dead_percent: int = Field(

@@ -99,7 +99,13 @@ class WriterServer:
             waiting.extend((sock, number, Job(*job)) for number, *job in message)
 
     def _commit(self, batch: Sequence[tuple[socket.socket, int, Job]]) -> None:
-        self._group.commit([job for _, _, job in batch])
+        jobs = [job for _, _, job in batch]
+        try:
+            self._group.commit(jobs)
+        except Exception as error:  # every waiter gets an answer, and the next batch its chance
+            log.exception("commit failed")
+            for job in jobs:
+                job.failure = job.failure or error
         answers: dict[socket.socket, list[tuple[int, Any, BaseException | None]]] = {}
         for sock, number, job in batch:
             answers.setdefault(sock, []).append((number, job.result, _portable(job.failure)))
