@@ -33,7 +33,7 @@ from estafeta.mailboxes.values import Arrival, Delivery
 from estafeta.servers.pop3 import Pop3Service, Pop3Shared
 from estafeta.servers.signin import SignIn
 from estafeta.storage import migrate
-from estafeta.storage.commit import GroupCommit, Writer
+from estafeta.storage.commit import GroupCommit
 from estafeta.storage.database import Database
 from estafeta.storage.packs import Packs
 
@@ -122,9 +122,14 @@ class Server:
         database, packs = Database(url), Packs(self.home / "packs")
         source = Fixed(self.settings)
         self.account_id = self._add_jane(Directory(database, time.time, source, profile=CHEAP, node_key=KEY))
-        writer = Writer(GroupCommit(database, packs), self._loop)
-        writer.start()
-        self.mailboxes = Mailboxes(database, packs, writer.submit)
+        group = GroupCommit(database, packs)
+
+        def submit(operation: Any, payload: Any, contents: Any = ()) -> asyncio.Future[Any]:
+            done: asyncio.Future[Any] = self._loop.create_future()
+            done.set_result(group.run(operation, payload, contents))
+            return done
+
+        self.mailboxes = Mailboxes(database, packs, submit)
         directory = Authenticator(database, time.time, source, profile=CHEAP, node_key=KEY)
         sign_in = SignIn(directory, secret=KEY, parallel=2, iterations=4096)
         servers = await self._listen(Pop3Shared(self.mailboxes, sign_in, self.home / "run" / "locks"))
@@ -134,7 +139,7 @@ class Server:
             server.close()
         for service in self.services:
             service.connections.abort()
-        await writer.stop()
+        group.close()
         packs.close()
         database.close()
 

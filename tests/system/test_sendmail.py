@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from conftest import PASSWORD, Server, free_base, run_command
+from running import PASSWORD, Server, free_base, run_command
 
 
 def sendmail(server: Server, *args: str, text: bytes = b"Subject: x\n\nbody\n") -> subprocess.CompletedProcess[bytes]:

@@ -8,8 +8,7 @@ import subprocess
 from email.message import EmailMessage
 
 import pytest
-
-from conftest import PASSWORD, Server
+from running import PASSWORD, Server, wait_until
 
 SENDER, READER = "alice@example.test", "bob@example.test"
 
@@ -236,7 +235,6 @@ def test_a_loop_is_found(server: Server) -> None:
 
 def test_settings_take_effect_at_once(server: Server) -> None:
     assert server.run("config", "set", "smtp.max_message_bytes", "70000", "--why", "test").returncode == 0
-    from conftest import wait_until
 
     def announced() -> bool:
         with smtplib.SMTP("127.0.0.1", server.port(25), timeout=20) as client:

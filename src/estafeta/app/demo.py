@@ -3,6 +3,7 @@
 Passwords are kept as hashes only, so those of an earlier start cannot be shown again.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -88,11 +89,14 @@ def render_screen(demo: Demo) -> str:
     swaks -s {_ADDRESS} -p {submission} -tls -au {alice} -ap {alice_password} -f {alice} -t {bob}
 
     python3 -c "import smtplib, ssl; s = smtplib.SMTP_SSL('{_ADDRESS}', {submissions}, \
-      context=ssl._create_unverified_context()); s.login('{alice}', '{alice_password}'); \
-      s.sendmail('{alice}', '{bob}', 'Subject: Hello from Python')"
+context=ssl._create_unverified_context()); s.login('{alice}', '{alice_password}'); \
+s.sendmail('{alice}', '{bob}', 'Subject: Hello from Python')"
 
   Read it as bob:
     curl -sk pop3s://{_ADDRESS}:{pop3s}/1 -u {bob}:{bob_password}
 
-  Another terminal: estafeta --home {demo.node.home.root} status         End: Ctrl-C
+  How it is, from another terminal:
+    {sys.argv[0]} --home {demo.node.home.root} status
+
+  Ctrl-C ends it.
 """

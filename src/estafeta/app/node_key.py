@@ -1,7 +1,10 @@
 """The node's own secret: 32 octets that seal APOP secrets and key the salts of users that do not exist."""
 
+import contextlib
 import os
 import secrets
+import tempfile
+from pathlib import Path
 
 from estafeta.app.home import Home
 from estafeta.core.errors import EstafetaError, Kind
@@ -12,15 +15,19 @@ _OCTETS = 32
 def load_node_key(home: Home) -> bytes:
     """Read `node.key`, readable by the server's user only; made at first use. Raises EstafetaError INVALID."""
     path = home.root / "node.key"
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        return _read(home)
-    with os.fdopen(fd, "wb") as file:
+    if not path.exists():
+        _make(path)
+    return _read(home)
+
+
+def _make(path: Path) -> None:
+    """Whole or not at all, and never over one that another process has just made."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".node-key-") as file:
         file.write(secrets.token_bytes(_OCTETS))
         file.flush()
         os.fsync(file.fileno())
-    return _read(home)
+        with contextlib.suppress(FileExistsError):
+            os.link(file.name, path)
 
 
 def _read(home: Home) -> bytes:

@@ -40,8 +40,8 @@ def crashtest(
 ) -> None:
     """Kill a server under load and count what is lost.
 
-    Lost and torn must be 0. Uses nothing of the server in --home, free ports of 127.0.0.1 and a temporary directory. Status 1 when anything
-    that was acknowledged is missing.
+    Lost and torn must be 0. Uses nothing of the server in --home, but free ports of 127.0.0.1 and a temporary
+    directory. Status 1 when anything that was acknowledged is missing.
     """
     import secrets
 

@@ -21,7 +21,10 @@ def add_commands(app: typer.Typer) -> None:
 def sendmail(
     context: typer.Context,
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[-t] [-i] [-f ADDRESS] [-F NAME] [-bs] [RECIPIENT]...")
+        list[str] | None,
+        typer.Argument(
+            metavar="[-t] [-i] [-f ADDRESS] [-F NAME] [-bs] [RECIPIENT]...", help="Options of sendmail, and recipients."
+        ),
     ] = None,
 ) -> None:
     """Send the message on standard input.
