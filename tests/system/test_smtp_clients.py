@@ -5,32 +5,42 @@ import shutil
 import smtplib
 import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from email.message import EmailMessage
 
 import pytest
 from running import PASSWORD, Server, wait_until
+
+# poplib refuses lines over 2048 octets; what it reads here may hold any.
+poplib._MAXLINE = 1 << 24
 
 SENDER, READER = "alice@example.test", "bob@example.test"
 
 
 def read_last(server: Server, user: str = READER) -> bytes:
     """The newest message of a user, over POP3 in TLS."""
-    box = poplib.POP3_SSL("127.0.0.1", server.port(995), context=server.client_context(), timeout=20)
-    box.user(user)
-    box.pass_(PASSWORD)
-    count = box.stat()[0]
-    lines = box.retr(count)[1]
-    box.quit()
+    with mailbox(server, user) as box:
+        lines = box.retr(box.stat()[0])[1]
     return b"\r\n".join(lines) + b"\r\n"
 
 
-def count_messages(server: Server, user: str = READER) -> int:
+@contextmanager
+def mailbox(server: Server, user: str) -> Iterator[poplib.POP3]:
+    """A signed-in session, ended whatever happens."""
     box = poplib.POP3_SSL("127.0.0.1", server.port(995), context=server.client_context(), timeout=20)
-    box.user(user)
-    box.pass_(PASSWORD)
-    count = box.stat()[0]
-    box.quit()
-    return count
+    try:
+        box.user(user)
+        box.pass_(PASSWORD)
+        yield box
+        box.quit()
+    finally:
+        box.close()
+
+
+def count_messages(server: Server, user: str = READER) -> int:
+    with mailbox(server, user) as box:
+        return box.stat()[0]
 
 
 def letter(subject: str) -> EmailMessage:
@@ -246,6 +256,45 @@ def test_settings_take_effect_at_once(server: Server) -> None:
         client.ehlo()
         assert client.mail(SENDER, ["SIZE=80000"])[0] == 552
     assert server.run("config", "unset", "smtp.max_message_bytes").returncode == 0
+
+
+def test_below_the_disk_threshold_mail_is_put_off_and_then_taken_again(server: Server) -> None:
+    def reply() -> int:
+        with smtplib.SMTP("127.0.0.1", server.port(25), timeout=20) as client:
+            client.ehlo()
+            return client.mail("a@example.org")[0]
+
+    assert server.run("config", "set", "store.minimum_free_mib", str(1 << 30)).returncode == 0
+    wait_until(lambda: reply() == 452)
+    status = server.run("status")
+    assert status.returncode == 1
+    assert "put off" in status.stdout
+    assert server.run("config", "unset", "store.minimum_free_mib").returncode == 0
+    wait_until(lambda: reply() == 250)
+
+
+_MIXED = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"X: y\r\n" * 20_000,
+        b"To: " + b"a@b.c, " * 18_000 + b"\r\n\r\nx\r\n",
+        b"To: " + b"(" * 60_000 + b"\r\n\r\nx\r\n",
+        _MIXED + b"--b\r\n" * 100_000,
+        _MIXED + b"--b\r\nContent-Type: message/rfc822\r\n\r\n" * 5_000,
+        b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (i, i) for i in range(4_000)),
+        b"\x00" * 300_000 + b"\r\n",
+        b"\r\n" * 300_000,
+    ],
+    ids=["empty", "fields", "addresses", "comments", "delimiters", "messages", "multiparts", "nul", "lines"],
+)
+def test_hostile_content_is_kept_as_it_came(server: Server, content: bytes) -> None:
+    with smtplib.SMTP("127.0.0.1", server.port(25), timeout=60) as client:
+        client.sendmail("a@example.org", [READER], content)
+    assert read_last(server).endswith(content)
 
 
 @pytest.mark.parametrize("port", [25, 587, 465])

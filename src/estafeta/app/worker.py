@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -59,6 +60,8 @@ _TICK_SECONDS = 1.0
 #: Announcements may be lost (estafeta.net.bus): versions in the database are asked this often.
 _POLL_TICKS = 5
 
+#: A thread that parses something huge gives way to the event loop this often (Python's default is 5 ms).
+_SWITCH_SECONDS = 0.001
 #: Sessions come and go by reference counting; cycles are rare, so the collector looks seldom.
 _GC_NET_ALLOCATIONS = 20_000
 
@@ -128,6 +131,7 @@ class Worker:
 
     async def start(self) -> None:
         """Listen, and tell the supervisor."""
+        sys.setswitchinterval(_SWITCH_SECONDS)
         await self.writer.start()
         self._ear = await bus.listen(
             self.loop, bus.bind(self.context.home.run, f"worker-{self.context.index}"), self._heard

@@ -28,6 +28,9 @@ from estafeta.storage.packs import Location, Packs, SoloPack
 
 # Contents up to this stay in memory; larger ones are streamed to disk in pieces of this size.
 SPOOL_BYTES = 256 << 10
+# Messages up to this are parsed on the event loop: the worst that anyone can put into so little takes some 10 ms.
+# Larger ones are parsed in a thread.
+INLINE_BYTES = 16 << 10
 
 Clock = Callable[[], float]
 
@@ -149,7 +152,7 @@ class Reception:
 
     def finish(self) -> "asyncio.Future[list[Outcome]]":
         """Make it durable in every mailbox. Only when the future is done may it be acknowledged (`receipt`)."""
-        if self._solo is None and self._failure is None and not self._too_big():
+        if self._size <= INLINE_BYTES and self._solo is None and self._failure is None and not self._too_big():
             return self._finish_small()
         return asyncio.get_running_loop().create_task(self._finish_large())
 
@@ -158,12 +161,15 @@ class Reception:
         return Receipt(self.ident, tuple([_failure(outcomes, place) for place in self._places]))
 
     def _finish_small(self) -> "asyncio.Future[list[Outcome]]":
-        """All in memory: parsed here, stored by the group commit. No task, this is the way of nearly every message."""
+        """Parsed here and stored by the group commit, without a task: the way of most messages."""
+        return self._store(*self._parse())
+
+    def _parse(self) -> tuple[MessageSummary, bytes | Location]:
         block = self._buffer[0] if len(self._buffer) == 1 else b"".join(self._buffer)
         content = self._prefix(block) + block
         scanner = MessageScanner()
         scanner.feed(content)
-        return self._store(scanner.close(), content)
+        return scanner.close(), content
 
     async def _finish_large(self) -> list[Outcome]:
         try:
@@ -171,8 +177,8 @@ class Reception:
                 raise self._failure
             if self._too_big():
                 raise EstafetaError(Kind.TOO_BIG, "The message is larger than this address takes.")
-            summary, location = await asyncio.to_thread(self._finish_spool)
-            outcomes = await self._store(summary, location)
+            work = self._parse if self._solo is None else self._finish_spool
+            outcomes = await self._store(*await asyncio.to_thread(work))
         except BaseException:
             await self.abandon()
             raise
@@ -242,7 +248,7 @@ class Reception:
         self._scanner.feed(block)
         self._solo.write(block)
 
-    def _finish_spool(self) -> tuple[MessageSummary, Location]:
+    def _finish_spool(self) -> tuple[MessageSummary, bytes | Location]:
         self._spool()
         assert self._solo is not None
         assert self._scanner is not None

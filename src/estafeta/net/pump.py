@@ -19,7 +19,7 @@ from typing import Any, Protocol, cast
 log = logging.getLogger("estafeta.net")
 
 # Stop reading from a peer once this much of its input waits for us, and stop answering once this much waits for it.
-_INPUT_HIGH = 1 << 20
+_INPUT_HIGH = 128 << 10
 _OUTPUT_HIGH = 256 << 10
 # Answers to so many commands go out together: a peer that asks for much at once must not fill our memory.
 _FLUSH_EVENTS = 16
