@@ -3,6 +3,7 @@
 import math
 import re
 from calendar import timegm
+from functools import lru_cache
 from time import gmtime
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -28,7 +29,12 @@ _ZONES = {b"EST": -5, b"EDT": -4, b"CST": -6, b"CDT": -5, b"MST": -7, b"MDT": -6
 
 def format_date(epoch_seconds: float, utc_offset_seconds: int = 0) -> bytes:
     """`Sat, 01 Aug 2026 10:20:30 +0000` for a time. Times beyond the years 1 to 9999 become the nearest there is."""
-    whole = int(epoch_seconds) if math.isfinite(epoch_seconds) else 0
+    return _format_second(int(epoch_seconds) if math.isfinite(epoch_seconds) else 0, utc_offset_seconds)
+
+
+@lru_cache(maxsize=16)
+def _format_second(whole: int, utc_offset_seconds: int) -> bytes:
+    """Many messages come in a second."""
     t = gmtime(max(-62135510400, min(_MOST_SECONDS - 86400, whole)) + utc_offset_seconds)
     minutes = abs(utc_offset_seconds) // 60
     return b"%s, %02d %s %04d %02d:%02d:%02d %s%02d%02d" % (

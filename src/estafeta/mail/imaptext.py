@@ -6,6 +6,7 @@ literal8 may hold) becomes a question mark. Literals are `{n}` CRLF and n octets
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from estafeta.mail.addresslist import Group, Mailbox, parse_address_list
 from estafeta.mail.encodedwords import unfold
@@ -74,6 +75,10 @@ def encode_addresses(value: bytes | None) -> bytes:
     """The list of the first MAX_ADDRESSES addresses of a field's value, or NIL when there is none."""
     if not value:
         return b"NIL"
+    return _remembered(value) if len(value) <= _SHORT_VALUE else _encode_addresses(value)
+
+
+def _encode_addresses(value: bytes) -> bytes:
     out = []
     for entry in parse_address_list(value, MAX_ADDRESSES):
         if isinstance(entry, Group):
@@ -83,6 +88,11 @@ def encode_addresses(value: bytes | None) -> bytes:
         else:
             out.append(_address(entry))
     return b"(" + b"".join(out) + b")" if out else b"NIL"
+
+
+# The same people write to each other, and lists to everyone: bounded, 2048 values of at most this length.
+_SHORT_VALUE = 200
+_remembered = lru_cache(maxsize=2048)(_encode_addresses)
 
 
 def _address(mailbox: Mailbox) -> bytes:

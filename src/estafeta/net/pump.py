@@ -84,7 +84,6 @@ class Pump(asyncio.Protocol):
         self._loop = connections.loop
         self.transport: asyncio.Transport | None = None
         self.peer = ""
-        self.local = ""
         self.tls: ssl.SSLObject | None = None
         self.deadline = 0.0
         self.expires = 0.0
@@ -110,7 +109,6 @@ class Pump(asyncio.Protocol):
         if self._upgrading:
             return
         self.peer = address_of(transport.get_extra_info("peername"))
-        self.local = address_of(transport.get_extra_info("sockname"))
         self.transport.set_write_buffer_limits(high=_OUTPUT_HIGH)
         self.expires = self._connections.now + self._connections.limits.session_seconds
         self._connections.add(self)

@@ -1,0 +1,17 @@
+"""Every fuzz target runs and holds for a moment; `make fuzz` runs them for longer."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TARGETS = sorted((Path(__file__).parents[1] / "fuzz").glob("fuzz_*.py"))
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda path: path.stem)
+def test_it_holds(target: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(target), "--seconds", "3"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
