@@ -173,6 +173,18 @@ def test_pipelined_session_in_one_packet(server: Server) -> None:
     assert b"\r\n.dot\r\n" in read_last(server)
 
 
+def test_a_thousand_pipelined_commands_are_all_answered_though_the_client_ended(server: Server) -> None:
+    commands = b"EHLO me\r\nMAIL FROM:<a@b.test>\r\n" + b"RCPT TO:<bob@example.test>\r\n" * 1000 + b"QUIT\r\n"
+    with socket.create_connection(("127.0.0.1", server.port(25)), timeout=20) as sock:
+        sock.sendall(commands)
+        sock.shutdown(socket.SHUT_WR)
+        answer = b""
+        while piece := sock.recv(65536):
+            answer += piece
+    assert answer.count(b"250 2.1.5 ") == 1000
+    assert answer.splitlines()[-1].startswith(b"221 ")
+
+
 def test_commands_injected_before_tls_are_thrown_away(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port(25)), timeout=20) as sock:
         sock.recv(1000)

@@ -10,6 +10,7 @@ import gc
 import logging
 import os
 import signal
+import socket
 import ssl
 import sys
 import threading
@@ -175,12 +176,14 @@ class Worker:
                 for connections in everyone:
                     await connections.drained()
 
-    async def _listen(self, listener: ListenerConfig, sock: object, service: MailService) -> asyncio.Server:
-        context = self.tls[listener.certificate].context if listener.implicit_tls else None
+    async def _listen(self, listener: ListenerConfig, sock: socket.socket, service: MailService) -> asyncio.Server:
         if listener.path:
-            return await self.loop.create_unix_server(service, sock=sock)  # type: ignore[arg-type]
-        handshake = self.settings.current.tls.handshake_seconds if context is not None else None
-        return await self.loop.create_server(service, sock=sock, ssl=context, ssl_handshake_timeout=handshake)  # type: ignore[call-overload,no-any-return]
+            return await self.loop.create_unix_server(service, sock=sock)
+        if not listener.implicit_tls:
+            return await self.loop.create_server(service, sock=sock)
+        seconds = self.settings.current.tls.handshake_seconds
+        context = self.tls[listener.certificate].context
+        return await self.loop.create_server(service, sock=sock, ssl=context, ssl_handshake_timeout=seconds)
 
     def _service(self, listener: ListenerConfig) -> MailService:
         offer = self._offer(listener.certificate)

@@ -23,6 +23,8 @@ _INPUT_HIGH = 128 << 10
 _OUTPUT_HIGH = 256 << 10
 # Answers to so many commands go out together: a peer that asks for much at once must not fill our memory.
 _FLUSH_EVENTS = 16
+# A peer that pipelines a thousand commands does not keep the others waiting for all of them.
+_TURN_EVENTS = 64
 _TLS_HANDSHAKE_SECONDS = 30.0
 # After our last octet a peer has this long to take it before the connection is cut.
 LINGER_SECONDS = 10.0
@@ -89,6 +91,7 @@ class Pump(asyncio.Protocol):
         self.expires = 0.0
         self._task: asyncio.Future[Any] | None = None
         self._judged = False
+        self._yielding = False
         self._writable: asyncio.Event | None = None
         self._full = False
         self._paused = False
@@ -129,7 +132,8 @@ class Pump(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The peer sends no more: finish what it asked for, then close."""
-        self._ended = self.tls is None and not self._upgrading and (self._task is not None or self._full)
+        busy = self._task is not None or self._full or self._yielding
+        self._ended = busy and self.tls is None and not self._upgrading
         return self._ended
 
     def pause_writing(self) -> None:
@@ -238,16 +242,26 @@ class Pump(asyncio.Protocol):
                 handled += 1
                 if not handled % _FLUSH_EVENTS:
                     self._flush()
+                if handled == _TURN_EVENTS:
+                    self._yielding = True
+                    self._loop.call_soon(self._go_on)
+                    return
         except Exception:  # noqa: BLE001 - whatever a session does wrong must not reach the event loop
             self._failed()
             return
         self._flush()
-        if machine.closed or (self._ended and not self._full):
+        if machine.closed or (self._ended and not self._full and not self._yielding):
             self._close()
             return
         if self._paused and not self._full:
             self._resume()
         self.touch()
+
+    def _go_on(self) -> None:
+        """After the others had their turn."""
+        self._yielding = False
+        if self._task is None and not self._lost:
+            self._drive()
 
     def _start(self, waiting: Awaitable[Any] | None) -> None:
         if waiting is None:

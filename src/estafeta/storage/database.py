@@ -4,7 +4,7 @@
 a time per SQLite database (a file lock queues the writers of all processes), and publishes what was announced in it
 after the commit. Failures of the engine come out as `EstafetaError` of kind TEMPORARY or UNAVAILABLE.
 
-Both are synchronous: they belong in the writer thread, a reader thread or the command line, never on an event loop.
+Both are synchronous: they belong in the writer process, a thread or the command line, never on an event loop.
 """
 
 import fcntl

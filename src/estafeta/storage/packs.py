@@ -1,6 +1,6 @@
 """Packs: append-only files of compressed contents (layout and crash states: docs/internals/store.md).
 
-`Packs` knows the files and reads records. `PackAppender` belongs to one writer thread and appends small contents;
+`Packs` knows the files and reads records. `PackAppender` belongs to one writer and appends small contents;
 `SoloPack` streams one large content into a file of its own. Neither touches SQL: the caller commits the locations.
 Damage comes out as `DamagedRecordError`, a full disk as `DiskFullError`.
 """

@@ -58,7 +58,8 @@ class SmtpServer(TransactionConversation):
             self._close()
             return
         protocol = "LMTP" if self._lmtp else "ESMTP"
-        self._say(Reply(220, "", f"{self.settings.hostname} {protocol} {self.settings.software}"), plain=True)
+        words = f"{self.settings.hostname} {protocol} {self.settings.software}".rstrip()
+        self._say(Reply(220, "", words), plain=True)
         self._phase = COMMAND_PHASE
 
     def feed(self, data: bytes) -> None:
