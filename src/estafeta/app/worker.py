@@ -25,6 +25,7 @@ from estafeta.app.config import ListenerConfig, load_node
 from estafeta.app.config import Service as ServiceName
 from estafeta.app.context import WorkerContext
 from estafeta.app.jobs import Jobs
+from estafeta.app.listening import BACKLOG
 from estafeta.app.node_key import load_node_key
 from estafeta.app.writer import connect_writer
 from estafeta.certificates.store import CertificateStore
@@ -178,12 +179,14 @@ class Worker:
 
     async def _listen(self, listener: ListenerConfig, sock: socket.socket, service: MailService) -> asyncio.Server:
         if listener.path:
-            return await self.loop.create_unix_server(service, sock=sock)
+            return await self.loop.create_unix_server(service, sock=sock, backlog=BACKLOG)
         if not listener.implicit_tls:
-            return await self.loop.create_server(service, sock=sock)
+            return await self.loop.create_server(service, sock=sock, backlog=BACKLOG)
         seconds = self.settings.current.tls.handshake_seconds
         context = self.tls[listener.certificate].context
-        return await self.loop.create_server(service, sock=sock, ssl=context, ssl_handshake_timeout=seconds)
+        return await self.loop.create_server(
+            service, sock=sock, backlog=BACKLOG, ssl=context, ssl_handshake_timeout=seconds
+        )
 
     def _service(self, listener: ListenerConfig) -> MailService:
         offer = self._offer(listener.certificate)

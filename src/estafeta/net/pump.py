@@ -24,7 +24,7 @@ _OUTPUT_HIGH = 256 << 10
 # Answers to so many commands go out together: a peer that asks for much at once must not fill our memory.
 _FLUSH_EVENTS = 16
 # A peer that pipelines a thousand commands does not keep the others waiting for all of them.
-_TURN_EVENTS = 64
+_TURN_EVENTS = 256
 _TLS_HANDSHAKE_SECONDS = 30.0
 # After our last octet a peer has this long to take it before the connection is cut.
 LINGER_SECONDS = 10.0
@@ -146,7 +146,7 @@ class Pump(asyncio.Protocol):
         self._full = False
         if self._writable is not None:
             self._writable.set()
-        if self._task is None:
+        if self._task is None and not self._lost:
             self._drive()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -156,6 +156,8 @@ class Pump(asyncio.Protocol):
         if self._writable is not None:
             self._writable.set()
         self.session.disconnected()
+        # Sessions know their pump: without this, each would wait for the collector of cycles.
+        del self.session
 
     # for sessions
 
@@ -169,9 +171,9 @@ class Pump(asyncio.Protocol):
             self._writable = asyncio.Event()
             await self._writable.wait()
             self._writable = None
+            if self._lost:
+                raise ConnectionResetError
             self.touch()
-        if self._lost:
-            raise ConnectionResetError
 
     async def start_tls(self, context: ssl.SSLContext) -> bool:
         """Send what is queued, then take the TLS handshake. False: it failed and the connection is closed."""
