@@ -100,6 +100,7 @@ class Worker:
         self.writer = Writer(partial(connect_writer, context.home), loop, crash_at(crash) if crash else nothing)
         self.mailboxes = Mailboxes(self.database, self.packs, self.writer.submit)
         self.resolver = Resolver(self.database, self.settings)
+        self.resolver.poll_version()
         key = load_node_key(context.home)
         self.authenticator = Authenticator(self.database, time.time, self.settings, node_key=key)
         self.space = Space(context.node.data, settings.store.minimum_free_mib << 20)
