@@ -67,7 +67,7 @@ def read_until_ready(process: subprocess.Popen[str]) -> str:
 
 @pytest.fixture
 def base() -> int:
-    return free_port_base(LOCAL, ports(0).values(), 22000 + os.getpid() % 20 * 1000)
+    return free_port_base(LOCAL, ports(0).values(), 10000 + os.getpid() % 8 * 1000, last=20000)
 
 
 def unverified() -> ssl.SSLContext:
