@@ -100,6 +100,7 @@ class Reception:
     __slots__ = (
         "_buffer",
         "_buffered",
+        "_disk",
         "_failure",
         "_hops",
         "_intake",
@@ -136,6 +137,8 @@ class Reception:
         self._buffered = 0
         self._size = 0
         self._failure: EstafetaError | None = None
+        # One thread at a time has the file: a peer may go while it is being written.
+        self._disk = asyncio.Lock()
         self._solo: SoloPack | None = None
         self._scanner: MessageScanner | None = None
 
@@ -197,11 +200,13 @@ class Reception:
         return self._intake.mailboxes.deliver(Arrival(summary, deliveries, now_ms, now_ms), content)
 
     async def abandon(self) -> None:
-        """Forget it; what was spooled is removed."""
-        self._buffer.clear()
-        solo, self._solo = self._solo, None
-        if solo is not None:
-            await asyncio.to_thread(solo.discard)
+        """Forget it; what was spooled is removed, after the thread that may be writing it has ended."""
+        async with self._disk:
+            self._failure = self._failure or EstafetaError(Kind.TEMPORARY, "The message was given up.")
+            self._buffer.clear()
+            solo, self._solo = self._solo, None
+            if solo is not None:
+                await asyncio.to_thread(solo.discard)
 
     def _prefix(self, block: bytes) -> bytes:
         """The fields that go in front; `block` begins with the header section."""
@@ -230,7 +235,9 @@ class Reception:
     async def _spool_aside(self) -> None:
         """Write to disk in a thread. The rest of a message that failed here is still read; its end tells the sender."""
         try:
-            await asyncio.to_thread(self._spool)
+            async with self._disk:
+                if self._failure is None:
+                    await asyncio.to_thread(self._spool)
         except EstafetaError as error:
             self._failure = error
             await self.abandon()

@@ -1,0 +1,148 @@
+"""The one door: what comes in is in its mailboxes as it was sent, whatever its size, or nowhere at all."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from store_kit import Store, problems
+
+from estafeta.core.errors import EstafetaError, Kind
+from estafeta.core.ids import AccountId
+from estafeta.directory.model import LocalTarget
+from estafeta.intake.accept import INLINE_BYTES, SPOOL_BYTES, Intake, Origin, Receipt, Reception, Recipient
+from estafeta.mail.address import Address
+from estafeta.mailboxes.service import Mailboxes
+from estafeta.storage.database import DiskFullError
+from estafeta.storage.packs import SoloPack
+
+SENDER = Address("ana", "example.test")
+ORIGIN = Origin("ESMTP", "client.example", "192.0.2.1")
+
+
+def recipient(name: str, *accounts: int, quota: int = 0) -> Recipient:
+    return Recipient(Address(name, "example.test"), tuple(LocalTarget(AccountId(a), quota) for a in accounts))
+
+
+def run(store: Store, scene: Callable[[Callable[..., Reception]], Awaitable[Any]]) -> Any:
+    """Play a scene with a function that opens receptions."""
+
+    async def main() -> Any:
+        loop = asyncio.get_running_loop()
+
+        def submit(operation: Any, payload: Any, contents: Any = ()) -> asyncio.Future[Any]:
+            done: asyncio.Future[Any] = loop.create_future()
+            done.set_result(store.group.run(operation, payload, contents))
+            return done
+
+        mailboxes = Mailboxes(store.database, store.packs, submit)
+        intake = Intake(mailboxes, store.packs, store.database, hostname="mail.example.test")
+
+        def open_(*recipients: Recipient, origin: Origin = ORIGIN, max_bytes: int = 0, max_hops: int = 50) -> Reception:
+            return intake.open(SENDER, recipients, origin, max_bytes=max_bytes, max_hops=max_hops)
+
+        return await scene(open_)
+
+    return asyncio.run(main())
+
+
+async def feed(reception: Reception, content: bytes, piece: int = 60_000) -> Receipt:
+    for start in range(0, len(content), piece):
+        waiting = reception.write(content[start : start + piece])
+        if waiting is not None:
+            await waiting
+    return reception.receipt(await reception.finish())
+
+
+def pack_files(store: Store) -> int:
+    return sum(1 for _ in store.packs.root.rglob("*.pack"))
+
+
+@pytest.mark.parametrize("size", [10, INLINE_BYTES - 100, INLINE_BYTES + 1, SPOOL_BYTES, SPOOL_BYTES + 1, 900_000])
+def test_a_message_of_any_size_arrives_whole(store: Store, size: int) -> None:
+    content = b"Subject: x\r\n\r\n" + os.urandom(size).replace(b"\n", b"-") + b"\r\n"
+    receipt = run(store, lambda open_: feed(open_(recipient("bo", 1), recipient("cy", 2, 1)), content))
+    assert receipt.failures == (None, None)
+    for account in (1, 2):
+        (stored,) = store.contents(account)
+        assert stored.startswith(b"Return-Path: <ana@example.test>\r\nReceived: from client.example ([192.0.2.1])\r\n")
+        assert receipt.ident.encode() in stored
+        assert stored.endswith(content)
+    assert problems(store) == []
+
+
+@pytest.mark.parametrize("size", [10, 50_000, 600_000])
+def test_a_loop_and_a_size_too_large_leave_nothing(store: Store, size: int) -> None:
+    content = b"Received: x\r\n" * 9 + b"\r\n" + b"x" * size + b"\r\n"
+    for limits, kind in (({"max_hops": 9}, Kind.LIMIT), ({"max_bytes": size}, Kind.TOO_BIG)):
+        with pytest.raises(EstafetaError) as caught:
+            run(store, lambda open_, limits=limits: feed(open_(recipient("bo", 1), **limits), content))
+        assert caught.value.kind is kind
+    assert store.snapshot(1).rows == ()
+
+
+def test_missing_fields_are_added_for_submission_only(store: Store) -> None:
+    for repair in (True, False):
+        origin = Origin("ESMTPSA", "c", "192.0.2.1", repair=repair)
+        run(
+            store,
+            lambda open_, origin=origin: feed(open_(recipient("bo", 1), origin=origin), b"Subject: x\r\n\r\ny\r\n"),
+        )
+    repaired, plain = store.contents(1)
+    for field in (b"\r\nDate: ", b"\r\nMessage-ID: <", b"\r\nFrom: ana@example.test\r\n"):
+        assert field in repaired
+        assert field not in plain
+
+
+def test_the_quota_binds_where_one_recipient_means_one_mailbox(store: Store) -> None:
+    small = recipient("bo", 1, quota=100)
+    content = b"Subject: x\r\n\r\n" + b"x" * 200 + b"\r\n"
+    receipt = run(store, lambda open_: feed(open_(small), content))
+    assert [failure.kind for failure in receipt.failures] == [Kind.QUOTA]
+    shared = run(store, lambda open_: feed(open_(small, recipient("cy", 2)), content))
+    assert shared.failures == (None, None), "one reply for both: nobody's copy is lost (ADR 3)"
+
+
+def test_a_peer_that_goes_while_its_message_is_spooled_leaves_no_file(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.deliver(b"Subject: first\r\n\r\n")
+    files = pack_files(store)
+    writing = asyncio.Event()
+    write = SoloPack.write
+
+    async def scene(open_: Callable[..., Reception]) -> None:
+        loop = asyncio.get_running_loop()
+        gone = asyncio.Event()
+
+        def slow(solo: SoloPack, piece: bytes) -> None:
+            loop.call_soon_threadsafe(writing.set)
+            asyncio.run_coroutine_threadsafe(gone.wait(), loop).result(20)
+            write(solo, piece)
+
+        monkeypatch.setattr(SoloPack, "write", slow)
+        reception = open_(recipient("bo", 1))
+        spooling = asyncio.ensure_future(reception.write(b"x" * (SPOOL_BYTES + 1)))
+        await writing.wait()
+        leaving = asyncio.ensure_future(reception.abandon())
+        await asyncio.sleep(0)
+        assert not leaving.done(), "the thread still has the file"
+        gone.set()
+        await spooling
+        await leaving
+
+    run(store, scene)
+    assert pack_files(store) == files
+    assert problems(store) == []
+
+
+def test_a_full_disk_while_spooling_is_told_at_the_end(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(solo: SoloPack, piece: bytes) -> None:
+        raise DiskFullError("no room")
+
+    monkeypatch.setattr(SoloPack, "write", full)
+    with pytest.raises(DiskFullError):
+        run(store, lambda open_: feed(open_(recipient("bo", 1)), b"x" * 900_000))
+    assert store.snapshot(1).rows == ()
+    assert pack_files(store) == 0
