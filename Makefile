@@ -2,6 +2,9 @@
 # The distribution's Python where it can make virtual environments: builds made by hand are often a third slower.
 PYTHON ?= $(shell for python in /usr/bin/python3 python3.11 python3.12 python3.13 python3; do \
 	$$python -c 'import ensurepip, venv, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+ifeq ($(strip $(PYTHON)),)
+$(error Estafeta needs Python 3.11 or newer with its venv module: install python3.11 and python3.11-venv, or say PYTHON=...)
+endif
 VENV ?= .venv
 BIN := $(VENV)/bin
 
