@@ -12,7 +12,7 @@ import asyncio
 import ipaddress
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -408,9 +408,6 @@ class Connections:
         """Cut every connection that is left."""
         for pump in list(self._pumps):
             pump.abort()
-
-
-MakeSession = Callable[[], Session]
 
 
 def address_of(name: Any) -> str:
