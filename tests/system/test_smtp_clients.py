@@ -271,6 +271,22 @@ def test_settings_take_effect_at_once(server: Server) -> None:
     wait_until(lambda: not any(announced() for _ in range(8)))
 
 
+def test_apop_with_a_secret_made_on_the_command_line(server: Server) -> None:
+    def greeting() -> bytes:
+        box = poplib.POP3_SSL("127.0.0.1", server.port(995), context=server.client_context(), timeout=20)
+        box.close()
+        return box.getwelcome()
+
+    assert "pop3.apop" in server.run("user", "apop", READER).stderr, "off until it is asked for"
+    assert server.run("config", "set", "pop3.apop", "on").returncode == 0
+    secret = server.run("user", "apop", READER).stdout.split()[6]
+    wait_until(lambda: all(b"<" in greeting() for _ in range(8)))
+    box = poplib.POP3_SSL("127.0.0.1", server.port(995), context=server.client_context(), timeout=20)
+    assert box.apop(READER, secret).startswith(b"+OK")
+    box.quit()
+    assert server.run("config", "unset", "pop3.apop").returncode == 0
+
+
 def test_below_the_disk_threshold_mail_is_put_off_and_then_taken_again(server: Server) -> None:
     def reply() -> int:
         with smtplib.SMTP("127.0.0.1", server.port(25), timeout=20) as client:

@@ -32,9 +32,9 @@ class Options:
 
 def home_of(context: typer.Context) -> "Home":
     """The home that `--home` or `$ESTAFETA_HOME` names."""
-    from estafeta.app.home import Home
+    from estafeta.app.home import DEFAULT_HOME, Home
 
-    options: Options = context.find_object(Options) or Options("/var/lib/estafeta")
+    options: Options = context.find_object(Options) or Options(DEFAULT_HOME)
     return Home.at(options.home)
 
 

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from estafeta import __version__
+from estafeta.app.home import DEFAULT_HOME
 from estafeta.cli import (
     alias,
     certificate,
@@ -66,7 +67,7 @@ def _options(
     context: typer.Context,
     home: Annotated[
         str, typer.Option("--home", metavar="DIR", envvar="ESTAFETA_HOME", help="Where the server is.")
-    ] = "/var/lib/estafeta",
+    ] = DEFAULT_HOME,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
     version: Annotated[
         bool,

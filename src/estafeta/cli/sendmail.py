@@ -8,7 +8,6 @@ import typer
 
 from estafeta.cli.common import home_of
 
-_DEFAULT_HOME = "/var/lib/estafeta"
 #: Everything is sendmail's own, options included.
 _RAW = {"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": ["--help"]}
 
@@ -45,10 +44,10 @@ def is_called() -> bool:
 
 def run_as_sendmail() -> NoReturn:
     """Be sendmail: entry point under that name."""
-    from estafeta.app.home import Home
+    from estafeta.app.home import DEFAULT_HOME, Home
     from estafeta.app.sendmail.run import main
 
-    home = Home.at(os.environ.get("ESTAFETA_HOME") or _DEFAULT_HOME)
+    home = Home.at(os.environ.get("ESTAFETA_HOME") or DEFAULT_HOME)
     sys.exit(main(home, sys.argv[1:], stdin=sys.stdin.buffer, stdout=sys.stdout.buffer))
 
 

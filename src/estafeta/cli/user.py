@@ -155,6 +155,17 @@ def passwd(context: typer.Context, address: Address, password_stdin: FromStdin =
 
 
 @commands.command()
+def apop(context: typer.Context, address: Address) -> None:
+    """Make a secret for signing in by APOP and show it once.
+
+    Needs the setting pop3.apop. The secret is another one than the password and is kept encrypted.
+    """
+    with site_of(context) as site:
+        secret = site.directory.make_apop_secret(address)
+    typer.echo(f"The APOP secret of {address} is {secret} (shown only now)")
+
+
+@commands.command()
 def redirect(
     context: typer.Context,
     address: Address,

@@ -89,18 +89,6 @@ def _a_label(label: str) -> str:
         return label
 
 
-def split_extension(local: str, separators: str) -> tuple[str, str]:
-    """`("user", "detail")` of `user+detail` (RFC 5233 1), cut at the first of `separators`; detail "" without one.
-
-    A separator in first place does not cut: there would be no user left.
-    """
-    cuts = [at for at in (local.find(separator, 1) for separator in separators) if at > 0]
-    if not cuts:
-        return local, ""
-    cut = min(cuts)
-    return local[:cut], local[cut + 1 :]
-
-
 def parse_path(data: bytes, *, smtputf8: bool, domain_required: bool = True) -> Address | None:
     """The address of a reverse-path or forward-path, with or without its angle brackets; None for `<>`.
 

@@ -67,3 +67,8 @@ class SignIn:
             return await asyncio.to_thread(self._directory.scram_keys, need.authcid, peer), None
         except EstafetaError as error:
             return (PasswordResult.FAILED if error.kind in _WRONG else PasswordResult.TEMPORARY), None
+
+
+def acts_as_itself(account: Account, authcid: str, authzid: str) -> bool:
+    """Whether the identity that a client asks to act as is its own (RFC 4422 3.4.1); nobody may act as another."""
+    return not authzid or authzid.lower() in (authcid.lower(), account.address.lower())

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estafeta.core.errors import EstafetaError, Kind
-from estafeta.mail.address import Address, domain_key, parse_address, parse_path, split_extension
+from estafeta.mail.address import Address, domain_key, parse_address, parse_path
 
 PATHS = [
     (b"<alice@example.org>", Address("alice", "example.org")),
@@ -136,22 +136,6 @@ def test_typed_addresses_need_both_halves(text: str) -> None:
 def test_typed_address() -> None:
     assert parse_address("  alice@example.org\n") == Address("alice", "example.org")
     assert parse_address("jürgen@bücher.example").key == "jürgen@xn--bcher-kva.example"
-
-
-@pytest.mark.parametrize(
-    ("local", "separators", "expected"),
-    [
-        ("user+detail", "+", ("user", "detail")),
-        ("user+a+b", "+", ("user", "a+b")),
-        ("user-a+b", "+-", ("user", "a+b")),
-        ("user", "+", ("user", "")),
-        ("user+", "+", ("user", "")),
-        ("+user", "+", ("+user", "")),
-        ("user+detail", "", ("user+detail", "")),
-    ],
-)
-def test_extension(local: str, separators: str, expected: tuple[str, str]) -> None:
-    assert split_extension(local, separators) == expected
 
 
 @given(st.binary(max_size=300) | st.text(alphabet='<>@",:\\[]().a é\0\r\n', max_size=40).map(str.encode))

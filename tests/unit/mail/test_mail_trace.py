@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estafeta.mail.address import Address
-from estafeta.mail.envelope import BodyKind, Envelope
 from estafeta.mail.headers import split_header
 from estafeta.mail.repair import NewlineNormaliser, missing_fields, needs_crlf_normalising, normalise_newlines
 from estafeta.mail.trace import received, return_path, with_protocol
@@ -168,9 +167,3 @@ def test_newlines_in_pieces(pieces: list[bytes]) -> None:
     assert joined == normalise_newlines(b"".join(pieces))
     assert not needs_crlf_normalising(joined)
     assert normaliser.close() == b""
-
-
-def test_envelope_defaults() -> None:
-    envelope = Envelope(None, (SENDER,))
-    assert (envelope.smtputf8, envelope.body) == (False, BodyKind.SEVEN_BIT)
-    assert [str(kind) for kind in BodyKind] == ["7BIT", "8BITMIME", "BINARYMIME"]

@@ -2,20 +2,12 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 #: Up to this many examples are kept of each reason for which something was skipped.
 _EXAMPLES = 3
 
 Advance = Callable[[int], None]
 """Called with how much more is done: octets of an mbox, messages of a Maildir or an export."""
-
-
-class Format(StrEnum):
-    """What mail outside is kept in."""
-
-    MBOX = "mbox"
-    MAILDIR = "maildir"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from estafeta.servers.pop3.access import channel_bindings, mechanisms
 from estafeta.servers.pop3.errors import SASL_ANSWERS
 from estafeta.servers.pop3.session import Pop3Session, log
 from estafeta.servers.pop3.signin import admit, refuse, too_many
+from estafeta.servers.signin import acts_as_itself
 
 _PASSWORD_MECHANISMS = frozenset({"PLAIN", "LOGIN"})
 
@@ -59,7 +60,7 @@ async def authenticated(session: Pop3Session, event: events.Authenticated) -> No
     except EstafetaError as error:
         refuse(session, event.authcid, event.mechanism, error)
         return
-    if event.authzid and event.authzid.lower() not in (event.authcid.lower(), account.address.lower()):
+    if not acts_as_itself(account, event.authcid, event.authzid):
         log.info("sign-in refused peer=%s user=%s as=%r", session.pump.peer, account.address, event.authzid[:320])
         if not too_many(session):
             session.machine.err(Text.OTHER_NAME, code=Code.AUTH)

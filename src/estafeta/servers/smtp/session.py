@@ -26,6 +26,7 @@ from estafeta.protocols.smtp.events import Event, HelloKind
 from estafeta.protocols.smtp.limits import Mode
 from estafeta.protocols.smtp.replies import Reply
 from estafeta.protocols.smtp.server import SmtpServer
+from estafeta.servers.signin import acts_as_itself
 from estafeta.servers.smtp.errors import DISK_LOW, error_reply, verdict_reply
 
 if TYPE_CHECKING:
@@ -301,7 +302,7 @@ class SmtpSession:
             log.info("sign-in refused peer=%s login=%r reason=%r", self._pump.peer, event.authcid, error.public)
             self.machine.answer(replies.AUTH_WRONG)
             return
-        if event.authzid and event.authzid.lower() not in (event.authcid.lower(), self._account.address.lower()):
+        if not acts_as_itself(self._account, event.authcid, event.authzid):
             self._account = None
             self.machine.answer(_NOT_YOU)
             return
