@@ -53,6 +53,12 @@ def _format_second(whole: int, utc_offset_seconds: int) -> bytes:
 
 def parse_date(value: bytes) -> float | None:
     """Seconds since 1970 of a Date field's value, or None. Takes obsolete forms, asctime(3) and ISO 8601 as well."""
+    found = parse_zoned_date(value)
+    return None if found is None else found[0]
+
+
+def parse_zoned_date(value: bytes) -> tuple[float, int] | None:
+    """The same, and how many seconds the date's own zone is ahead of UTC."""
     value = value[:_LONGEST].strip()
     found = _RFC5322.match(value)
     if found is not None:
@@ -80,12 +86,13 @@ def _year(digits: bytes) -> int:
 
 def _seconds(
     year: int, month: int, day: bytes, hour: bytes, minute: bytes, second: bytes | None, zone: bytes | None
-) -> float | None:
+) -> tuple[float, int] | None:
     d, h, m, s = int(day), int(hour), int(minute), int(second or 0)
     # RFC 5322 3.3: a leap second is allowed.
     if not (1 <= year <= 9999 and 1 <= month <= 12 and 1 <= d <= 31 and h <= 24 and m <= 59 and s <= 60):
         return None
-    return float(timegm((year, month, d, h, m, s)) - _offset(zone))
+    offset = _offset(zone)
+    return float(timegm((year, month, d, h, m, s)) - offset), offset
 
 
 def _offset(zone: bytes | None) -> int:
