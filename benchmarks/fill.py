@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 _INBOX = 1
@@ -47,9 +48,9 @@ def fill_mailbox(home: Path, address: str, count: int) -> None:
             values,
         )
         db.execute(
-            "insert into mailboxes (account_id, mailbox_id, name, special_use, subscribed, uid_validity, uid_next,"
+            "insert into mailboxes (account_id, mailbox_id, name, special_use, uid_validity, uid_next,"
             " modseq, messages, unseen, deleted, bytes) values"
-            " (:account, :mailbox, 'INBOX', '', 1, :seconds, 1 + :count, 1 + :count, :count, :count, 0, :bytes)",
+            " (:account, :mailbox, 'INBOX', '', :seconds, 1 + :count, 1 + :count, :count, :count, 0, :bytes)",
             values,
         )
     db.execute("pragma wal_checkpoint(truncate)")
@@ -63,6 +64,21 @@ def count_messages(home: Path, address: str) -> int:
         (count,) = db.execute(query, (_account(db, address), _INBOX)).fetchone()
     db.close()
     return int(count)
+
+
+def count_indexed(home: Path, address: str) -> int:
+    """Up to which UID the INBOX of `address` is in the index of texts; 0 when there is none yet."""
+    with closing(_open(home)) as db:
+        account = _account(db, address)
+    files = list((home / "data" / "search").glob(f"*/{account}.sqlite"))
+    if not files:
+        return 0
+    try:
+        with closing(sqlite3.connect(files[0])) as index:
+            row = index.execute("select uid from marks where mailbox_id = ?", (_INBOX,)).fetchone()
+    except sqlite3.OperationalError:  # it is just being made
+        return 0
+    return int(row[0]) if row else 0
 
 
 def _open(home: Path) -> sqlite3.Connection:

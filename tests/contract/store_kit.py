@@ -1,6 +1,6 @@
 """A whole small store for the contract suite, and short words for what is done to it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,12 @@ from estafeta.app.storecheck import verify
 from estafeta.core.ids import INBOX, AccountId, MailboxId
 from estafeta.mail.scan import MessageScanner, MessageSummary
 from estafeta.mailboxes import look
-from estafeta.mailboxes.change import CreateMailbox, Expunge, SetFlags, create_mailbox, expunge, set_flags
+from estafeta.mailboxes.change import Expunge, expunge
+from estafeta.mailboxes.copying import CopyMessages, copy_messages
 from estafeta.mailboxes.deliver import deliver
-from estafeta.mailboxes.values import Arrival, Delivery, Flag, Snapshot
+from estafeta.mailboxes.folders import CreateMailbox, create_mailbox
+from estafeta.mailboxes.storing import StoreFlags, store_flags
+from estafeta.mailboxes.values import Arrival, Copied, Delivery, Expunged, Flag, Snapshot, Stored, ranges_of
 from estafeta.storage.commit import GroupCommit
 from estafeta.storage.database import Database
 from estafeta.storage.packs import Location, Packs
@@ -58,13 +61,55 @@ class Store:
         return list(self.group.run(deliver, arrival(content, *deliveries), (content,)))
 
     def expunge(self, account: int, uids: Sequence[int], mailbox: int = INBOX) -> int:
-        return int(self.group.run(expunge, Expunge(AccountId(account), MailboxId(mailbox), tuple(uids))))
+        gone = self.expunged(account, uids, mailbox)
+        return sum(last - first + 1 for first, last in gone.ranges)
 
-    def flag(self, account: int, uids: Sequence[int], mailbox: int = INBOX, **how: Any) -> int:
-        return int(self.group.run(set_flags, SetFlags(AccountId(account), MailboxId(mailbox), tuple(uids), **how)))
+    def expunged(self, account: int, uids: Sequence[int], mailbox: int = INBOX, only_deleted: bool = False) -> Expunged:
+        wanted = Expunge(AccountId(account), MailboxId(mailbox), ranges_of(uids), only_deleted)
+        done: Expunged = self.group.run(expunge, wanted)
+        return done
 
-    def create(self, account: int, name: str) -> MailboxId:
-        return MailboxId(self.group.run(create_mailbox, CreateMailbox(AccountId(account), name)))
+    def flag(self, account: int, uids: Sequence[int], mode: str, *what: Any, mailbox: int = INBOX) -> int:
+        return self.store(account, uids, mode, *what, mailbox=mailbox).modseq
+
+    def store(
+        self,
+        account: int,
+        uids: Sequence[int],
+        mode: Any,
+        flags: int = 0,
+        keywords: Iterable[str] = (),
+        unchanged_since: int | None = None,
+        mailbox: int = INBOX,
+    ) -> Stored:
+        done: Stored = self.group.run(
+            store_flags,
+            StoreFlags(
+                AccountId(account),
+                MailboxId(mailbox),
+                ranges_of(uids),
+                mode,
+                flags,
+                frozenset(keywords),
+                unchanged_since,
+            ),
+        )
+        return done
+
+    def copy(self, source: tuple[int, int], uids: Sequence[int], target: tuple[int, int], **how: Any) -> Copied:
+        wanted = CopyMessages(
+            AccountId(source[0]),
+            MailboxId(source[1]),
+            ranges_of(uids),
+            AccountId(target[0]),
+            MailboxId(target[1]),
+            **how,
+        )
+        done: Copied = self.group.run(copy_messages, wanted)
+        return done
+
+    def create(self, account: int, name: str, **how: Any) -> MailboxId:
+        return MailboxId(self.group.run(create_mailbox, CreateMailbox(AccountId(account), name, **how)))
 
     def snapshot(self, account: int, mailbox: int = INBOX) -> Snapshot:
         return look.snapshot(self.database, AccountId(account), MailboxId(mailbox))

@@ -7,15 +7,8 @@ from store_kit import MESSAGE, Flag, Store, problems, to
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.core.ids import AccountId, MailboxId
 from estafeta.mailboxes import look
-from estafeta.mailboxes.change import (
-    DeleteMailbox,
-    PurgeAccount,
-    RenameMailbox,
-    check_name,
-    delete_mailbox,
-    purge_account,
-    rename_mailbox,
-)
+from estafeta.mailboxes.change import PurgeAccount, purge_account
+from estafeta.mailboxes.folders import DeleteMailbox, RenameMailbox, check_name, delete_mailbox, rename_mailbox
 from estafeta.mailboxes.tables import account_state, mailboxes, messages, tombstones
 from estafeta.storage.tables import contents, packs
 
@@ -96,13 +89,13 @@ def test_expunge_in_no_mailbox(store: Store) -> None:
 def test_flags_count_and_keep_modseq_where_nothing_changes(store: Store) -> None:
     for _ in range(3):
         store.deliver(MESSAGE, to(1))
-    first = store.flag(1, [1, 2], add=Flag.SEEN)
+    first = store.flag(1, [1, 2], "add", Flag.SEEN)
     assert store.counters(1)[:3] == (3, 1, 0)
-    second = store.flag(1, [1, 2, 3], add=Flag.SEEN | Flag.DELETED, remove=Flag.FLAGGED)
+    second = store.flag(1, [1, 2, 3], "replace", Flag.SEEN | Flag.DELETED)
     assert second == first + 1
     assert store.counters(1)[:3] == (3, 0, 3)
-    assert store.flag(1, [1, 2, 3, 50], add=Flag.SEEN) == 0
-    third = store.flag(1, [3], remove=Flag.DELETED)
+    assert store.flag(1, [1, 2, 3, 50], "add", Flag.SEEN) == 0
+    third = store.flag(1, [3], "remove", Flag.DELETED)
     changes = look.changes_since(store.database, 1, 1, second)
     assert [(c.uid, c.modseq, c.flags) for c in changes.changed] == [(3, third, Flag.SEEN)]
     assert store.counters(1)[:3] == (3, 0, 2)
@@ -110,15 +103,17 @@ def test_flags_count_and_keep_modseq_where_nothing_changes(store: Store) -> None
 
 def test_keywords(store: Store) -> None:
     store.deliver(MESSAGE, to(1, keywords="b"))
-    assert store.flag(1, [1], add_keywords=frozenset({"a", "$Junk"})) > 0
-    assert store.flag(1, [1], add_keywords=frozenset({"a"}), remove_keywords=frozenset({"zzz"})) == 0
-    store.flag(1, [1], remove_keywords=frozenset({"b"}))
+    assert store.flag(1, [1], "add", 0, ["a", "$Junk"]) > 0
+    assert store.flag(1, [1], "add", 0, ["A", "$junk"]) == 0
+    assert store.flag(1, [1], "remove", 0, ["zzz"]) == 0
+    store.flag(1, [1], "remove", 0, ["B"])
+    assert store.status(1).keywords == "b $Junk a"
     assert look.changes_since(store.database, 1, 1, 0).changed[0].keywords == "$Junk a"
 
 
 def test_flags_of_many(store: Store) -> None:
     store.deliver(MESSAGE, *[to(1)] * 1100)
-    modseq = store.flag(1, range(1, 1101), add=Flag.SEEN)
+    modseq = store.flag(1, range(1, 1101), "add", Flag.SEEN)
     assert store.counters(1)[:2] == (1100, 0)
     assert {change.modseq for change in look.changes_since(store.database, 1, 1, modseq - 1).changed} == {modseq}
 
@@ -171,7 +166,7 @@ def test_rename_takes_what_is_below_along(store: Store) -> None:
 @pytest.mark.parametrize(
     ("mailbox", "name", "kind"),
     [
-        (1, "Other", Kind.INVALID),
+        (1, "A", Kind.EXISTS),
         (2, "B", Kind.EXISTS),
         (2, "INBOX", Kind.EXISTS),
         (2, "A/below", Kind.INVALID),
@@ -240,7 +235,7 @@ def test_status_and_changes_never_scan(store: Store) -> None:
     for _ in range(30):
         store.deliver(MESSAGE, to(1))
     store.expunge(1, [3])
-    modseq = store.flag(1, [5], add=Flag.SEEN)
+    modseq = store.flag(1, [5], "add", Flag.SEEN)
     reads = {
         "status": lambda: store.status(1),
         "changes": lambda: look.changes_since(store.database, 1, 1, modseq - 1),

@@ -5,10 +5,11 @@ from sqlalchemy import func, select
 from store_kit import MESSAGE, Flag, Store, arrival, to
 
 from estafeta.core.errors import EstafetaError, Kind
+from estafeta.core.ids import AccountId
 from estafeta.mailboxes import look
 from estafeta.mailboxes.deliver import deliver
 from estafeta.mailboxes.tables import messages
-from estafeta.mailboxes.values import Delivered
+from estafeta.mailboxes.values import Delivered, Delivery
 from estafeta.storage.commit import Job
 from estafeta.storage.tables import contents
 
@@ -19,7 +20,7 @@ def test_first_message_makes_the_inbox(store: Store) -> None:
     assert (status.name, status.messages, status.unseen, status.deleted) == ("INBOX", 1, 1, 0)
     assert (status.uid_next, status.modseq, status.bytes) == (2, 2, len(MESSAGE))
     assert status.uid_validity > 0
-    assert status.subscribed is True
+    assert look.subscriptions(store.database, 7) == ["INBOX"]
     assert store.contents(7) == [MESSAGE]
     assert look.used_bytes(store.database, 7) == len(MESSAGE)
 
@@ -82,6 +83,18 @@ def test_quota_is_exact_within_one_batch(store: Store) -> None:
     assert store.counters(2)[0] == 5
     with store.database.read() as conn:
         assert sorted(conn.execute(select(contents.c.refs)).scalars()) == [1, 1, 2, 2, 2]
+
+
+def test_quota_of_messages_is_exact_within_one_batch(store: Store) -> None:
+    small = Delivery(AccountId(1), quota_messages=3)
+    jobs = [Job(deliver, arrival(MESSAGE, small, to(2)), (MESSAGE,)) for _ in range(5)]
+    store.group.commit(jobs)
+    refused = [job.outcome()[0] for job in jobs][3:]
+    assert [(error.kind, error.public) for error in refused] == [
+        (Kind.QUOTA, "There are too many messages in the mailbox.")
+    ] * 2
+    assert store.counters(1)[0] == 3
+    assert store.counters(2)[0] == 5
 
 
 def test_quota_has_room_again_after_expunge(store: Store) -> None:

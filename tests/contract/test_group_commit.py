@@ -13,8 +13,9 @@ from store_kit import MESSAGE, Flag, Store, arrival, problems, to
 
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.core.ids import AccountId
-from estafeta.mailboxes.change import Expunge, SetFlags, expunge, set_flags
+from estafeta.mailboxes.change import Expunge, expunge
 from estafeta.mailboxes.deliver import deliver
+from estafeta.mailboxes.storing import StoreFlags, store_flags
 from estafeta.storage.commit import GroupCommit, Job, next_pack_id
 from estafeta.storage.database import ConflictError, DiskFullError
 from estafeta.storage.packs import PackAppender, SoloPack
@@ -39,10 +40,10 @@ def test_a_batch_of_many_operations(store: Store) -> None:
     store.deliver(MESSAGE, to(1), to(1), to(2))
     jobs = [
         delivery(1, b"new"),
-        Job(expunge, Expunge(AccountId(1), 1, (1,))),
-        Job(set_flags, SetFlags(AccountId(2), 1, (1,), add=Flag.SEEN)),
+        Job(expunge, Expunge(AccountId(1), 1, ((1, 1),))),
+        Job(store_flags, StoreFlags(AccountId(2), 1, ((1, 1),), "add", Flag.SEEN)),
         delivery(2, b"other"),
-        Job(expunge, Expunge(AccountId(2), 77, (1,))),
+        Job(expunge, Expunge(AccountId(2), 77, ((1, 1),))),
     ]
     store.group.commit(jobs)
     assert [job.failure is None for job in jobs] == [True, True, True, True, False]
@@ -223,7 +224,7 @@ def test_the_disk_is_full_when_content_is_written(
     store: Store, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[EstafetaError]
 ) -> None:
     store.deliver(MESSAGE, to(1))
-    jobs = [delivery(1), Job(expunge, Expunge(AccountId(1), 1, (1,))), delivery(2)]
+    jobs = [delivery(1), Job(expunge, Expunge(AccountId(1), 1, ((1, 1),))), delivery(2)]
     with monkeypatch.context() as patch:
         patch.setattr(os, "pwrite", fail_with(number))
         store.group.commit(jobs)
@@ -317,7 +318,7 @@ def _write_many(url: str, root: Path, mine: int) -> None:
         store.deliver(b"%d/%d" % (mine, number) * 50, to(1), to(number % 3 + 1), to(mine + 10))
         if number % 4 == 3:
             store.expunge(1, range(number))
-            store.flag(2, range(50), add=Flag.SEEN)
+            store.flag(2, range(50), "add", Flag.SEEN)
     store.close()
 
 

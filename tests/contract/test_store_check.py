@@ -26,7 +26,7 @@ def filled(store: Store) -> Store:
     archive = store.create(1, "Archive")
     store.deliver(MESSAGE + b"third", to(1, archive), to(1))
     store.expunge(1, [2])
-    store.flag(1, [1], add=Flag.SEEN | Flag.DELETED)
+    store.flag(1, [1], "add", Flag.SEEN | Flag.DELETED)
     return store
 
 

@@ -19,6 +19,7 @@ from estafeta.directory.settings import SiteSettings
 from estafeta.mailboxes.change import PurgeAccount, purge_account
 from estafeta.mailboxes.tables import account_state
 from estafeta.net.bus import Bus
+from estafeta.search.service import forget_account
 from estafeta.storage import migrate
 from estafeta.storage.commit import Item
 from estafeta.storage.database import Database
@@ -42,10 +43,11 @@ class Site:
 
     def purge_user(self, address: str) -> int:
         """Forget a removed user with all mail; returns how many messages went. An interrupted purge can be repeated."""
-        account_id = self.directory.get_removed_user(address).account_id
+        user = self.directory.get_removed_user(address)
         with self.database.write() as tx:
-            [gone] = purge_account(tx, [Item(PurgeAccount(account_id), ())])
+            [gone] = purge_account(tx, [Item(PurgeAccount(user.account_id, str(user.address)), ())])
         self.directory.purge_user(address)
+        forget_account(self.database, self.node.data / "search", user.account_id)
         return int(gone)
 
 

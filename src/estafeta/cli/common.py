@@ -158,6 +158,21 @@ def parse_bytes(text: str) -> int:
     return int(number * 1024**scale)
 
 
+def count_in_words(number: int) -> str:
+    """`1000`; 0 is `no limit`."""
+    return str(number) if number > 0 else "no limit"
+
+
+def parse_count(text: str) -> int:
+    """`1000`; 0 or `none` is no limit. BadParameter otherwise."""
+    plain = text.strip().lower()
+    if plain in ("none", "unlimited"):
+        return 0
+    if not (plain.isascii() and plain.isdigit() and len(plain) < 13):
+        raise typer.BadParameter(f"{text!r} is not a number: write for example 10000 or 0 for no limit")
+    return int(plain)
+
+
 def time_in_words(seconds: int) -> str:
     """A moment in local time, `2026-03-01 12:00`."""
     from datetime import datetime

@@ -32,6 +32,7 @@ def crashtest(
         str, typer.Option("--step", metavar="NAME", help="Kill only at this step of the commit, e.g. sql-committed.")
     ] = "",
     sessions: Annotated[int, typer.Option("--sessions", min=1, max=200, help="SMTP sessions of the load.")] = 8,
+    imap: Annotated[int, typer.Option("--imap", min=0, max=8, help="IMAP connections of the load.")] = 4,
     workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Worker processes.")] = 2,
     storage_url: Annotated[
         str, typer.Option("--storage-url", metavar="URL", help="An empty PostgreSQL database instead of SQLite.")
@@ -51,7 +52,7 @@ def crashtest(
     if step and step not in list(Step):
         raise typer.BadParameter(f"--step must be one of {', '.join(Step)}")
     seed = secrets.randbelow(1 << 31) if seed is None else seed
-    options = Options(kills, seconds, seed, Step(step) if step else None, sessions, workers, keep, storage_url)
+    options = Options(kills, seconds, seed, Step(step) if step else None, sessions, workers, keep, storage_url, imap)
     line = _Line(kills)
     try:
         report = run(options, line.show)
@@ -74,7 +75,8 @@ def _tell(report: "Report", seed: int) -> None:
         ("starts of the server", report.starts),
         ("connections broken", report.broken),
         ("acknowledged", report.acknowledged),
-        ("found in mailboxes", counted.messages),
+        *((f"  {what}", times) for what, times in sorted(report.changes.items())),
+        ("found in mailboxes", counted.messages + counted.imap_messages),
         ("delivered twice", counted.twice),
         ("lost", len(counted.lost)),
         ("torn", len(counted.torn)),
@@ -109,7 +111,7 @@ class _Line:
         self._next = now + (_LINE_SECONDS if self._live else _PLAIN_LINE_SECONDS)
         text = (
             f"{report.seconds:5.0f} s  {report.total_kills}/{self._kills} kills  "
-            f"{report.acknowledged} acknowledged  {report.broken} connections broken"
+            f"{report.acknowledged + sum(report.changes.values())} acknowledged  {report.broken} connections broken"
         )
         print(f"\r{text}\x1b[K" if self._live else text, end="" if self._live else "\n", file=sys.stderr, flush=True)
 

@@ -22,6 +22,9 @@ MaxMessage = Annotated[
     str | None, typer.Option("--max-message", metavar="SIZE", help="Largest message; 0: the site's.")
 ]
 Quota = Annotated[str | None, typer.Option("--quota", metavar="SIZE", help="Mailbox size of its users; 0: the site's.")]
+QuotaMessages = Annotated[
+    int | None, typer.Option("--quota-messages", min=0, metavar="N", help="Messages of each user; 0: the site's.")
+]
 MaxUsers = Annotated[int | None, typer.Option("--max-users", min=0, metavar="N", help="0: no limit.")]
 
 
@@ -32,6 +35,7 @@ def add(
     alias_of: Annotated[str, typer.Option("--alias-of", metavar="DOMAIN", help="Has the addresses of that one.")] = "",
     max_message: MaxMessage = None,
     quota: Quota = None,
+    quota_messages: QuotaMessages = None,
     max_users: MaxUsers = None,
 ) -> None:
     """Take mail for a domain."""
@@ -41,6 +45,7 @@ def add(
             alias_of=alias_of,
             max_message_bytes=_size(max_message) or 0,
             default_quota_bytes=_size(quota) or 0,
+            default_quota_messages=quota_messages or 0,
             max_users=max_users or 0,
         )
     typer.echo(f"Added {domain.name}.")
@@ -81,6 +86,7 @@ def show(context: typer.Context, name: Name, as_json: Json = False) -> None:
             ("Users", f"{domain.users} of {domain.max_users}" if domain.max_users else domain.users),
             ("Largest message", _or_site(domain.max_message_bytes)),
             ("Quota of users", _or_site(domain.default_quota_bytes)),
+            ("Messages of a user", domain.default_quota_messages or "as the site"),
             ("Added", time_in_words(domain.created_seconds)),
         ]
     )
@@ -92,6 +98,7 @@ def change(
     name: Name,
     max_message: MaxMessage = None,
     quota: Quota = None,
+    quota_messages: QuotaMessages = None,
     max_users: MaxUsers = None,
     catch_all: Annotated[
         str | None,
@@ -101,7 +108,11 @@ def change(
     """Change a domain."""
     with site_of(context) as site:
         domain = site.directory.change_domain(
-            name, max_message_bytes=_size(max_message), default_quota_bytes=_size(quota), max_users=max_users
+            name,
+            max_message_bytes=_size(max_message),
+            default_quota_bytes=_size(quota),
+            default_quota_messages=quota_messages,
+            max_users=max_users,
         )
         if catch_all is not None:
             site.directory.set_catch_all(name, catch_all)

@@ -25,6 +25,7 @@ from estafeta.cli import (
     sendmail,
     serve,
     setup,
+    shared,
     status,
     store,
     transfer,
@@ -50,7 +51,7 @@ def build_app() -> typer.Typer:
     app.callback()(_options)
     for module in (setup, serve, status, demo, transfer, sendmail, crashtest):
         module.add_commands(app)
-    for module in (user, domain, alias, group, config, certificate, store):
+    for module in (user, domain, alias, group, shared, config, certificate, store):
         app.add_typer(module.commands)
     return app
 

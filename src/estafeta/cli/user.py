@@ -9,7 +9,9 @@ from estafeta.cli.common import (
     Yes,
     bytes_in_words,
     confirm,
+    count_in_words,
     parse_bytes,
+    parse_count,
     show_fields,
     show_json,
     show_table,
@@ -29,6 +31,10 @@ Name = Annotated[str | None, typer.Option("--name", metavar="TEXT", help="Displa
 Quota = Annotated[
     str | None, typer.Option("--quota", metavar="SIZE", help="500M, 2G; 0: no limit; inherit: as the domain says.")
 ]
+QuotaMessages = Annotated[
+    str | None,
+    typer.Option("--quota-messages", metavar="N", help="Messages; 0: no limit; inherit: as the domain says."),
+]
 Language = Annotated[str | None, typer.Option("--language", metavar="CODE", help="en, es or ja.")]
 Services = Annotated[
     str | None, typer.Option("--services", metavar="LIST", help="What the user may use: submission,pop3,imap,web.")
@@ -42,6 +48,7 @@ def add(
     password_stdin: FromStdin = False,
     name: Name = None,
     quota: Quota = None,
+    quota_messages: QuotaMessages = None,
     language: Language = None,
     services: Services = None,
 ) -> None:
@@ -49,13 +56,14 @@ def add(
     from estafeta.directory.model import ALL_SERVICES, INHERIT
 
     password, made = take_password(password_stdin)
-    quota_bytes = _quota(quota)
+    quota_bytes, count = _quota(quota), _quota_messages(quota_messages)
     with site_of(context) as site:
         user = site.directory.add_user(
             address,
             password=password,
             display_name=name or "",
             quota_bytes=INHERIT if quota_bytes is None else quota_bytes,
+            quota_messages=INHERIT if count is None else count,
             language=language or "en",
             services=ALL_SERVICES if services is None else _services(services),
         )
@@ -91,6 +99,7 @@ def show(context: typer.Context, address: Address, as_json: Json = False) -> Non
         show_json(_as_json(user, used))
         return
     inherited = " (inherited)" if user.quota_inherited else ""
+    count_inherited = " (inherited)" if user.quota_messages_inherited else ""
     show_fields(
         [
             ("Address", user.address),
@@ -101,6 +110,7 @@ def show(context: typer.Context, address: Address, as_json: Json = False) -> Non
             ("Services", user.services),
             ("Language", user.language),
             ("Quota", bytes_in_words(user.quota_bytes) + inherited),
+            ("Quota of messages", count_in_words(user.quota_messages) + count_inherited),
             ("Holds", f"{used[1]} messages, {used[0] / 1048576:.1f} MiB"),
             ("Redirect", _redirect(user)),
             ("Password", "set" if user.has_password else "none: the user cannot sign in"),
@@ -115,6 +125,7 @@ def change(
     address: Address,
     name: Name = None,
     quota: Quota = None,
+    quota_messages: QuotaMessages = None,
     language: Language = None,
     services: Services = None,
     preferred: Annotated[
@@ -137,6 +148,7 @@ def change(
             address,
             display_name=name,
             quota_bytes=_quota(quota),
+            quota_messages=_quota_messages(quota_messages),
             language=language,
             services=None if services is None else _services(services),
             preferred_address=preferred,
@@ -243,6 +255,14 @@ def _quota(text: str | None) -> int | None:
     if text is None:
         return None
     return INHERIT if text == "inherit" else parse_bytes(text)
+
+
+def _quota_messages(text: str | None) -> int | None:
+    from estafeta.directory.model import INHERIT
+
+    if text is None:
+        return None
+    return INHERIT if text == "inherit" else parse_count(text)
 
 
 def _services(text: str) -> "frozenset[Service]":

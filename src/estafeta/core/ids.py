@@ -15,3 +15,6 @@ PackId = NewType("PackId", int)
 """A pack of contents (docs/internals/store.md)."""
 
 INBOX = MailboxId(1)
+
+SHARED = AccountId(0)
+"""Owns the mailboxes of `#shared/`. No user has it, and it has no INBOX."""

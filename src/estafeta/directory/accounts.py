@@ -106,7 +106,7 @@ def read_users(
     conn: Connection, settings: "Settings", *, domain: str = "", account_id: int = 0, include_removed: bool = False
 ) -> list[User]:
     """Users with all that belongs to them, by address; of one domain or one account where asked."""
-    query = select(users, domains.c.default_quota_bytes).select_from(
+    query = select(users, domains.c.default_quota_bytes, domains.c.default_quota_messages).select_from(
         users.outerjoin(domains, users.c.domain == domains.c.name)
     )
     if domain:
@@ -117,8 +117,7 @@ def read_users(
         query = query.where(users.c.state != UserState.REMOVED)
     rows = conn.execute(query.order_by(users.c.domain, users.c.local_key, users.c.account_id)).all()
     parts = _Parts(conn, account_id)
-    site_quota = settings.limits.default_quota_bytes
-    return [parts.user(row, site_quota) for row in rows]
+    return [parts.user(row, settings) for row in rows]
 
 
 class _Parts:
@@ -140,16 +139,20 @@ class _Parts:
         passwords = select(credentials.c.account_id).where(credentials.c.kind == CredentialKind.PASSWORD)
         self.with_password = {row.account_id for row in of(passwords, credentials.c.account_id)}
 
-    def user(self, row: Any, site_quota: int) -> User:
-        inherited = row.quota_bytes < 0
+    def user(self, row: Any, settings: "Settings") -> User:
+        inherited, limits = row.quota_bytes < 0, settings.limits
+        messages_inherited = row.quota_messages < 0
+        messages_above = row.default_quota_messages or limits.default_quota_messages
         return User(
             account_id=AccountId(row.account_id),
             address=str(Address(row.local, row.domain)),
             addresses=tuple(self.addresses.get(row.account_id, ())),
             display_name=row.display_name,
             preferred_address=row.preferred_address,
-            quota_bytes=(row.default_quota_bytes or site_quota) if inherited else row.quota_bytes,
+            quota_bytes=(row.default_quota_bytes or limits.default_quota_bytes) if inherited else row.quota_bytes,
             quota_inherited=inherited,
+            quota_messages=messages_above if messages_inherited else row.quota_messages,
+            quota_messages_inherited=messages_inherited,
             language=row.language,
             services=parse_services(row.services),
             state=UserState(row.state),

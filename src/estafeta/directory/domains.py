@@ -11,6 +11,7 @@ from estafeta.directory.tables import addresses, domains, users
 from estafeta.mail.address import domain_key, parse_address
 
 _MAX_BYTES = 1 << 50
+_MAX_MESSAGES = 1 << 40
 
 
 class DomainMethods(Part):
@@ -23,11 +24,12 @@ class DomainMethods(Part):
         alias_of: str = "",
         max_message_bytes: int = 0,
         default_quota_bytes: int = 0,
+        default_quota_messages: int = 0,
         max_users: int = 0,
     ) -> Domain:
         """Take mail for `name`; as `alias_of` another it has that one's addresses. 0: the site's limit, or none."""
         key = _domain_name(name)
-        limits = _limits(max_message_bytes, default_quota_bytes, max_users)
+        limits = _limits(max_message_bytes, default_quota_bytes, default_quota_messages, max_users)
         with self._changing() as view:
             if _find(view.conn, key) is not None:
                 raise EstafetaError(Kind.EXISTS, f"The domain {key} exists already.")
@@ -43,11 +45,12 @@ class DomainMethods(Part):
         *,
         max_message_bytes: int | None = None,
         default_quota_bytes: int | None = None,
+        default_quota_messages: int | None = None,
         max_users: int | None = None,
         state: DomainState | None = None,
     ) -> Domain:
         """Change what is given. A disabled domain takes no mail; its users still read theirs."""
-        limits = _limits(max_message_bytes, default_quota_bytes, max_users)
+        limits = _limits(max_message_bytes, default_quota_bytes, default_quota_messages, max_users)
         values = {**limits, **({"state": state} if state is not None else {})}
         with self._changing() as view:
             domain = _get(view.conn, domain_key(name))
@@ -92,7 +95,12 @@ def _domain_name(text: str) -> str:
         raise EstafetaError(Kind.INVALID, f"{text!r} is not a domain name.") from None
 
 
-def _limits(max_message_bytes: int | None, default_quota_bytes: int | None, max_users: int | None) -> dict[str, Any]:
+def _limits(
+    max_message_bytes: int | None,
+    default_quota_bytes: int | None,
+    default_quota_messages: int | None,
+    max_users: int | None,
+) -> dict[str, Any]:
     """The given limits by column. EstafetaError INVALID for one out of bounds."""
     given = {"max_message_bytes": max_message_bytes, "default_quota_bytes": default_quota_bytes}
     for value in given.values():
@@ -100,7 +108,10 @@ def _limits(max_message_bytes: int | None, default_quota_bytes: int | None, max_
             raise EstafetaError(Kind.INVALID, f"A size is a number of bytes from 0 to {_MAX_BYTES}, not {value}.")
     if max_users is not None and not 0 <= max_users <= 2_000_000_000:
         raise EstafetaError(Kind.INVALID, f"The number of users is from 0 to 2000000000, not {max_users}.")
-    return {name: value for name, value in {**given, "max_users": max_users}.items() if value is not None}
+    if default_quota_messages is not None and not 0 <= default_quota_messages <= _MAX_MESSAGES:
+        raise EstafetaError(Kind.INVALID, f"A quota is from 0 (none) to {_MAX_MESSAGES} messages.")
+    counts = {"default_quota_messages": default_quota_messages, "max_users": max_users}
+    return {name: value for name, value in {**given, **counts}.items() if value is not None}
 
 
 def _real_domain(conn: Connection, text: str) -> str:
@@ -149,6 +160,7 @@ def _domain(row: Any, user_count: int) -> Domain:
         catch_all=row.catch_all,
         max_message_bytes=row.max_message_bytes,
         default_quota_bytes=row.default_quota_bytes,
+        default_quota_messages=row.default_quota_messages,
         max_users=row.max_users,
         users=user_count,
         created_seconds=row.created_seconds,

@@ -160,7 +160,7 @@ class Expansion:
             self._note(Status.DENIED, _no_direct_mail(row.address))
         else:
             if row.redirect_mode != RedirectMode.ONLY:
-                target = LocalTarget(account_id, self._quota(row, domain), extension)
+                target = LocalTarget(account_id, self._quota(row, domain), extension, self._quota_messages(row, domain))
                 self._targets.setdefault(f"account {account_id}", target)
             if row.redirect_mode != RedirectMode.NONE:
                 query = select(redirects.c.target).where(redirects.c.account_id == account_id)
@@ -170,6 +170,11 @@ class Expansion:
         if row.quota_bytes >= 0:
             return int(row.quota_bytes)
         return domain.default_quota_bytes or self._settings.limits.default_quota_bytes
+
+    def _quota_messages(self, row: Any, domain: LocalDomain) -> int:
+        if row.quota_messages >= 0:
+            return int(row.quota_messages)
+        return domain.default_quota_messages or self._settings.limits.default_quota_messages
 
     def _add_all(self, query: Select[str], extension: str, depth: int) -> None:
         targets = [parse_address(text) for text in self._conn.execute(query).scalars()]
@@ -225,6 +230,7 @@ _LOOKUP = select(
     addresses.c.account_id,
     users.c.state,
     users.c.quota_bytes,
+    users.c.quota_messages,
     users.c.redirect_mode,
 ).select_from(addresses.outerjoin(users, addresses.c.account_id == users.c.account_id))
 

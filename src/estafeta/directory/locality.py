@@ -31,6 +31,7 @@ class LocalDomain:
     catch_all: str
     max_message_bytes: int
     default_quota_bytes: int
+    default_quota_messages: int
 
 
 @dataclass(slots=True)
@@ -130,6 +131,7 @@ def _read_domain(conn: Connection, name: str) -> LocalDomain | None:
         columns.catch_all,
         columns.max_message_bytes,
         columns.default_quota_bytes,
+        columns.default_quota_messages,
     ).where(columns.name == name)
     row = conn.execute(query).first()
     return LocalDomain(row[0], DomainState(row[1]), *row[2:]) if row else None

@@ -11,7 +11,7 @@ Clock = Callable[[], float]
 """Epoch seconds, as `time.time` gives them."""
 
 INHERIT = -1
-"""A user's `quota_bytes` that stands for the domain's or the site's value."""
+"""A user's quota that stands for the domain's or the site's value."""
 
 
 class UserState(StrEnum):
@@ -75,6 +75,7 @@ class Domain:
     catch_all: str
     max_message_bytes: int
     default_quota_bytes: int
+    default_quota_messages: int
     max_users: int
     users: int
     created_seconds: int
@@ -82,7 +83,7 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user as listed. `quota_bytes` is what counts after inheritance; 0 is no limit."""
+    """A user as listed. Quotas are what counts after inheritance; 0 is no limit."""
 
     account_id: AccountId
     address: str
@@ -91,6 +92,8 @@ class User:
     preferred_address: str
     quota_bytes: int
     quota_inherited: bool
+    quota_messages: int
+    quota_messages_inherited: bool
     language: str
     services: frozenset[Service]
     state: UserState
@@ -155,6 +158,7 @@ class LocalTarget:
     account_id: AccountId
     quota_bytes: int
     extension: str = ""
+    quota_messages: int = 0
 
 
 @dataclass(frozen=True, slots=True)

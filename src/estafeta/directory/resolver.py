@@ -27,6 +27,8 @@ class Resolver:
         self._settings = settings
         self._max_entries = max_entries
         self._version = -1
+        self.generation = 0
+        """Grows with every `forget`."""
         self._domains = DomainMemory()
         # Strangers can ask for any number of unknown addresses: they push out only each other.
         self._good: dict[tuple[str, str], Resolution] = {}
@@ -54,6 +56,7 @@ class Resolver:
 
     def forget(self) -> None:
         """The directory or the settings changed."""
+        self.generation += 1
         self._domains = DomainMemory()
         self._good = {}
         self._bad = {}

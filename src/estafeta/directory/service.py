@@ -11,6 +11,7 @@ from estafeta.directory.credentials import CredentialMaker
 from estafeta.directory.domains import DomainMethods
 from estafeta.directory.model import Clock, Resolution
 from estafeta.directory.passwords import PasswordProfile
+from estafeta.directory.people import PeopleMethods
 from estafeta.directory.resolver import Resolver
 from estafeta.directory.settings_source import SettingsSource
 from estafeta.directory.transfers import TransferMethods
@@ -19,7 +20,7 @@ from estafeta.mail.address import Address
 from estafeta.storage.database import Database
 
 
-class Directory(DomainMethods, UserMethods, AliasMethods, TransferMethods):
+class Directory(DomainMethods, UserMethods, AliasMethods, PeopleMethods, TransferMethods):
     """Everything about who is here. `profile` overrides what the settings say an Argon2id hash costs."""
 
     def __init__(

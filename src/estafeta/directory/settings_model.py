@@ -38,6 +38,14 @@ class Pop3Security(StrEnum):
     BOTH = "both"
 
 
+class ImapSecurity(StrEnum):
+    """Which sessions may sign in by IMAP."""
+
+    CLEAR = "clear"
+    TLS = "tls"
+    BOTH = "both"
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -215,6 +223,59 @@ class Pop3(_Section):
     max_bad_commands: int = Field(default=10, ge=1, le=1000, description="Wrong commands before the session is closed.")
 
 
+class Imap(_Section):
+    """Reading by IMAP (RFC 9051, RFC 3501)."""
+
+    security: ImapSecurity = Field(
+        default=ImapSecurity.TLS,
+        description="tls: sign-in only under TLS. both: also without, from auth.clear_text_networks. clear: without, "
+        "and TLS is not offered.",
+    )
+    inactivity_seconds: int = Field(
+        default=1800,
+        ge=1800,
+        le=86_400,
+        description="Silence after which a session ends, IDLE included. RFC 9051 5.4 asks for at least 30 minutes.",
+    )
+    login_seconds: int = Field(
+        default=60, ge=10, le=600, description="Time to sign in: a stranger holds no connection for long."
+    )
+    max_sessions_per_user: int = Field(
+        default=50,
+        ge=5,
+        le=10_000,
+        description="Sessions of one user in one worker. A mail program opens five to ten, people have a few of them.",
+    )
+    max_bad_commands: int = Field(
+        default=20, ge=1, le=1000, description="Wrong commands in a row before the session is closed."
+    )
+    max_append_bytes: int = Field(
+        default=50 * MIB,
+        ge=64 * 1024,
+        le=_MAX_BYTES,
+        description="Largest message that a client may store, announced as APPENDLIMIT (RFC 7889).",
+    )
+    max_messages_at_once: int = Field(
+        default=100_000,
+        ge=1000,
+        le=10_000_000,
+        description="Messages that one COPY or MOVE takes, announced as MESSAGELIMIT (RFC 9738).",
+    )
+    max_mailboxes: int = Field(default=10_000, ge=10, le=1_000_000, description="Mailboxes of one account.")
+    compress: bool = Field(
+        default=True, description="Offer COMPRESS=DEFLATE (RFC 4978). Costs about 100 KiB a session."
+    )
+    default_folders: tuple[str, ...] = Field(
+        default=("Drafts", "Sent", "Archive", "Junk", "Trash", "Templates"),
+        description="Mailboxes that an account gets when its user signs in for the first time; those with a name of "
+        "RFC 6154 get its special use.",
+    )
+    administrators: tuple[str, ...] = Field(
+        default=(),
+        description="Addresses of users who may set quotas, server metadata and the folders of #shared/ by IMAP.",
+    )
+
+
 class Relay(_Section):
     """Who may send to addresses that are not ours."""
 
@@ -256,6 +317,12 @@ class Limits(_Section):
         le=_MAX_BYTES,
         description="Mailbox size of users whose domain and own entry say nothing. 0 is no limit.",
     )
+    default_quota_messages: int = Field(
+        default=0,
+        ge=0,
+        le=1 << 40,
+        description="Messages that such users may keep. 0 is no limit.",
+    )
     max_expansion: int = Field(
         default=1000,
         ge=1,
@@ -296,11 +363,11 @@ class Auth(_Section):
         "and SCRAM cannot be offered.",
     )
     scram_iterations: int = Field(
-        default=100_000,
+        default=65_536,
         ge=4096,
         le=10_000_000,
-        description="PBKDF2 rounds of SCRAM keys. The client pays them at sign-in: 100,000 is 0.1 s on a phone, and 24 "
-        "times the minimum of RFC 7677 4.",
+        description="PBKDF2 rounds of SCRAM keys, which the client pays at sign-in: 16 times the minimum of RFC 7677 4 "
+        "and the most that programs with Cyrus SASL (mbsync, KMail) accept: above it they cannot sign in.",
     )
     remember_seconds: int = Field(
         default=600,
@@ -383,6 +450,30 @@ class Store(_Section):
     )
 
 
+class Search(_Section):
+    """Finding text in mail."""
+
+    enabled: bool = Field(
+        default=True,
+        description="Keep an index of the text of all mail, made when the machine is idle. Off, each search reads "
+        "every message. The index takes about five times the room of the text.",
+    )
+    max_text_kib: int = Field(
+        default=4096,
+        ge=64,
+        le=65_536,
+        description="Text of one message that is searched, in units of 1024 characters; the Bible has 4096. Changing "
+        "it makes the index anew.",
+    )
+    max_attachment_mib: int = Field(
+        default=20,
+        ge=0,
+        le=200,
+        description="Largest attachment (PDF, Office, OpenDocument) whose text is searched. 0: none is. Changing this "
+        "makes the index anew.",
+    )
+
+
 class Tls(_Section):
     """TLS of our own services."""
 
@@ -405,9 +496,11 @@ class Settings(BaseModel):
     submission: Submission = Submission()
     lmtp: Lmtp = Lmtp()
     pop3: Pop3 = Pop3()
+    imap: Imap = Imap()
     relay: Relay = Relay()
     limits: Limits = Limits()
     auth: Auth = Auth()
     local: Local = Local()
     store: Store = Store()
+    search: Search = Search()
     tls: Tls = Tls()

@@ -19,11 +19,12 @@ domains = Table(
     Column("catch_all", Text, nullable=False, default=""),
     Column("max_message_bytes", BigInteger, nullable=False, default=0),
     Column("default_quota_bytes", BigInteger, nullable=False, default=0),
+    Column("default_quota_messages", BigInteger, nullable=False, default=0, server_default="0"),
     Column("max_users", Integer, nullable=False, default=0),
     Column("created_seconds", BigInteger, nullable=False),
 )
 
-#: `account_id` comes from the sequence `account` and is never used again. `quota_bytes`: -1 inherits, 0 is no limit.
+#: `account_id` comes from the sequence `account` and is never used again. Quotas: -1 inherits, 0 is no limit.
 #: `services` is a comma list of Service, `redirect_mode` a RedirectMode. `removed_seconds` is 0 while the user exists.
 users = Table(
     "users",
@@ -35,6 +36,7 @@ users = Table(
     Column("display_name", Text, nullable=False, default=""),
     Column("preferred_address", Text, nullable=False),
     Column("quota_bytes", BigInteger, nullable=False, default=-1),
+    Column("quota_messages", BigInteger, nullable=False, default=-1, server_default="-1"),
     Column("language", String(8), nullable=False, default="en"),
     Column("services", Text, nullable=False),
     Column("state", String(16), nullable=False),
@@ -76,6 +78,7 @@ group_members = Table(
     Column("group_key", Text, primary_key=True),
     Column("member_key", Text, primary_key=True),
     Column("member", Text, nullable=False),
+    Index("ix_group_members_member", "member_key"),
 )
 
 #: Where a redirected user's mail goes; `users.redirect_mode` says whether there is any and who keeps a copy.

@@ -27,6 +27,7 @@ from estafeta.directory.tables import addresses, redirects, users
 
 LANGUAGES = ("en", "es", "ja")
 _MAX_QUOTA_BYTES = 1 << 50
+_MAX_QUOTA_MESSAGES = 1 << 40
 
 
 class UserMethods(Part):
@@ -42,6 +43,7 @@ class UserMethods(Part):
         password_hash: str | None = None,
         display_name: str = "",
         quota_bytes: int = INHERIT,
+        quota_messages: int = INHERIT,
         language: str = "en",
         services: Iterable[Service] = ALL_SERVICES,
     ) -> User:
@@ -50,7 +52,7 @@ class UserMethods(Part):
         EstafetaError INVALID, EXISTS (also for an alias of that name), NOT_FOUND (domain), LIMIT (`max_users`).
         """
         rows = self._credential_rows(password, password_hash)
-        values = _checked(display_name, quota_bytes, language, services)
+        values = _checked(display_name, quota_bytes, quota_messages, language, services)
         with self._changing() as view:
             named = view.free_name(address)
             check_room(view.conn, named.address.domain)
@@ -65,12 +67,13 @@ class UserMethods(Part):
         *,
         display_name: str | None = None,
         quota_bytes: int | None = None,
+        quota_messages: int | None = None,
         language: str | None = None,
         services: Iterable[Service] | None = None,
         preferred_address: str | None = None,
     ) -> User:
         """Change what is given. `preferred_address` is what the user's mail is from; it may be elsewhere."""
-        values = _checked(display_name, quota_bytes, language, services)
+        values = _checked(display_name, quota_bytes, quota_messages, language, services)
         with self._changing() as view:
             user = view.user(address)
             if preferred_address is not None:
@@ -230,7 +233,7 @@ def import_user(view: View, text: str, display_name: str, password_hash: str, no
     else:
         named = view.free_name(text)
         check_room(view.conn, named.address.domain)
-        values = _checked(display_name, INHERIT, "en", ALL_SERVICES)
+        values = _checked(display_name, INHERIT, INHERIT, "en", ALL_SERVICES)
         account_id, added = _insert_user(view.conn, named, values, now_seconds), True
     if password_hash:
         _put_hash(view, account_id, {CredentialKind.PASSWORD: password_hash}, now_seconds)
@@ -263,7 +266,11 @@ def _insert_user(conn: Connection, named: Named, values: Mapping[str, Any], now_
 
 
 def _checked(
-    display_name: str | None, quota_bytes: int | None, language: str | None, services: Iterable[Service] | None
+    display_name: str | None,
+    quota_bytes: int | None,
+    quota_messages: int | None,
+    language: str | None,
+    services: Iterable[Service] | None,
 ) -> dict[str, Any]:
     """The given values by column. EstafetaError INVALID for one that cannot be."""
     values: dict[str, Any] = {}
@@ -275,6 +282,10 @@ def _checked(
         if not INHERIT <= quota_bytes <= _MAX_QUOTA_BYTES:
             raise EstafetaError(Kind.INVALID, f"The quota is from 0 (none) to {_MAX_QUOTA_BYTES} bytes.")
         values["quota_bytes"] = quota_bytes
+    if quota_messages is not None:
+        if not INHERIT <= quota_messages <= _MAX_QUOTA_MESSAGES:
+            raise EstafetaError(Kind.INVALID, f"The quota is from 0 (none) to {_MAX_QUOTA_MESSAGES} messages.")
+        values["quota_messages"] = quota_messages
     if language is not None:
         if language not in LANGUAGES:
             raise EstafetaError(Kind.INVALID, f"The language is one of {', '.join(LANGUAGES)}, not {language!r}.")

@@ -269,16 +269,19 @@ def _deliveries(recipients: Sequence[Recipient]) -> tuple[tuple[Delivery, ...], 
     all), it was checked at RCPT, and a mailbox may go over it by this one message rather than lose it.
     """
     order: dict[AccountId, int] = {}
-    limits: dict[AccountId, int] = {}
+    limits: dict[AccountId, tuple[int, int]] = {}
     places = []
     for recipient in recipients:
         mine = []
         for target in recipient.targets:
             mine.append(order.setdefault(target.account_id, len(order)))
-            limits[target.account_id] = target.quota_bytes
+            limits[target.account_id] = target.quota_bytes, target.quota_messages
         places.append(tuple(mine))
     binding = len(recipients) == 1 and len(order) == 1
-    return tuple(Delivery(account, quota_bytes=limits[account] if binding else 0) for account in order), places
+    if not binding:
+        return tuple(Delivery(account) for account in order), places
+    [(account, (octets, messages))] = limits.items()
+    return (Delivery(account, quota_bytes=octets, quota_messages=messages),), places
 
 
 def _failure(outcomes: Sequence[Outcome], place: Sequence[int]) -> EstafetaError | None:

@@ -4,14 +4,16 @@ Counters, UIDNEXT, MODSEQ and quota change in the same transaction as the rows t
 number of recipients. A recipient over quota gets an error of kind QUOTA; the others get the message.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, insert, select, update
 
 from estafeta.core.errors import EstafetaError, Kind
-from estafeta.core.ids import INBOX
+from estafeta.core.ids import INBOX, SHARED
+from estafeta.mail.scan import MessageSummary
+from estafeta.mailboxes.keywords import Vocabulary, join, keep
+from estafeta.mailboxes.rows import Account, load_account
 from estafeta.mailboxes.tables import account_state, mailboxes, messages
 from estafeta.mailboxes.values import Arrival, Delivered, Delivery, Flag
 from estafeta.storage.commit import Item
@@ -22,22 +24,21 @@ from estafeta.storage.tables import contents
 
 
 @dataclass(slots=True)
-class _Account:
-    modseq: int
-    octets: int
-    last_mailbox_id: int
-    added: int = 0
-    added_octets: int = 0
-
-
-@dataclass(slots=True)
 class _Mailbox:
     uid_next: int
+    keywords: str = ""
+    vocabulary: Vocabulary | None = None
     messages: int = 0
     unseen: int = 0
     deleted: int = 0
     octets: int = 0
     modseq: int = 0
+
+    def spell(self, keywords: str) -> str:
+        """Keywords as the mailbox spells them; it learns new ones as long as it has room."""
+        if self.vocabulary is None:
+            self.vocabulary = Vocabulary(self.keywords)
+        return join(self.vocabulary.take(keywords.split()))
 
 
 Outcome = Delivered | EstafetaError
@@ -56,7 +57,7 @@ def deliver(tx: Transaction, items: Sequence[Item]) -> list[list[Outcome]]:
 class _Batch:
     """Rows of one transaction, gathered so that each table is written once."""
 
-    def __init__(self, accounts: dict[int, _Account], boxes: dict[tuple[int, int], _Mailbox]) -> None:
+    def __init__(self, accounts: dict[int, Account], boxes: dict[tuple[int, int], _Mailbox]) -> None:
         self._accounts = accounts
         self._boxes = boxes
         self._messages: list[tuple[object, ...]] = []
@@ -66,7 +67,7 @@ class _Batch:
         outcomes = [self._deliver(arrival, delivery, location) for delivery in arrival.deliveries]
         refs = sum(isinstance(outcome, Delivered) for outcome in outcomes)
         if refs:
-            self._contents.append(_content_row(arrival, location, refs))
+            self._contents.append(content_row(arrival.summary, location, refs))
         return outcomes
 
     def _deliver(self, arrival: Arrival, delivery: Delivery, location: Location) -> Outcome:
@@ -77,6 +78,8 @@ class _Batch:
         size = location.size
         if delivery.quota_bytes and account.octets + account.added_octets + size > delivery.quota_bytes:
             return EstafetaError(Kind.QUOTA, "The mailbox is full.")
+        if delivery.quota_messages and account.messages + account.added >= delivery.quota_messages:
+            return EstafetaError(Kind.QUOTA, "There are too many messages in the mailbox.")
         account.modseq += 1
         account.added += 1
         account.added_octets += size
@@ -97,7 +100,7 @@ class _Batch:
                 account.modseq,
                 account.modseq,
                 flags,
-                delivery.keywords,
+                box.spell(delivery.keywords) if delivery.keywords else "",
                 arrival.internal_date_ms,
                 arrival.save_date_ms,
                 size,
@@ -106,10 +109,10 @@ class _Batch:
         return Delivered(delivery.account_id, delivery.mailbox_id, uid, account.modseq)
 
     def write(self, tx: Transaction) -> None:
-        _ADD_CONTENT.many(tx, self._contents)
+        ADD_CONTENT.many(tx, self._contents)
         # In key order: neighbours share a page of the tree.
         self._messages.sort(key=lambda row: row[:3])
-        _ADD_MESSAGE.many(tx, self._messages)
+        ADD_MESSAGE.many(tx, self._messages)
         changed = {key: box for key, box in self._boxes.items() if box.messages}
         _COUNT_MAILBOX.many(
             tx,
@@ -126,12 +129,14 @@ class _Batch:
                 if account.added
             ],
         )
-        for account_id, mailbox_id in changed:
+        for (account_id, mailbox_id), box in changed.items():
+            if box.vocabulary is not None:
+                keep(tx, account_id, mailbox_id, box.keywords, box.vocabulary)
             tx.announce(f"mailbox:{account_id}:{mailbox_id}")
 
 
-def _content_row(arrival: Arrival, location: Location, refs: int) -> tuple[object, ...]:
-    summary = arrival.summary
+def content_row(summary: MessageSummary, location: Location, refs: int) -> tuple[object, ...]:
+    """The row of a new content that `refs` messages refer to."""
     return (
         location.content_id,
         location.pack_id,
@@ -150,71 +155,43 @@ def _content_row(arrival: Arrival, location: Location, refs: int) -> tuple[objec
 
 def _load(
     tx: Transaction, wanted: Sequence[tuple[int, int]]
-) -> tuple[dict[int, _Account], dict[tuple[int, int], _Mailbox]]:
+) -> tuple[dict[int, Account], dict[tuple[int, int], _Mailbox]]:
     """The rows of accounts and mailboxes, locked in the order of their keys. INBOXes are made where missing."""
-    accounts: dict[int, _Account] = {}
+    accounts: dict[int, Account] = {}
     boxes: dict[tuple[int, int], _Mailbox] = {}
     for key in wanted:
         row = _STATE.first(tx, *key)
         if row is None:
             if key[0] not in accounts:
                 accounts[key[0]] = load_account(tx, key[0])
-            if key[1] == INBOX:
+            if key[1] == INBOX and key[0] != SHARED:
                 boxes[key] = _Mailbox(uid_next=1)
             continue
         if key[0] not in accounts:
-            accounts[key[0]] = _Account(row[0], row[1], row[2])
-        boxes[key] = _Mailbox(uid_next=row[3])
+            accounts[key[0]] = Account(row[0], row[1], row[2], row[3])
+        boxes[key] = _Mailbox(uid_next=row[4], keywords=row[5])
     return accounts, boxes
 
 
-def load_account(tx: Transaction, account_id: int) -> _Account:
-    """The state of an account; made, with its INBOX, when mail comes for the first time."""
-    row = tx.conn.execute(
-        select(account_state.c.modseq, account_state.c.bytes, account_state.c.last_mailbox_id)
-        .where(account_state.c.account_id == account_id)
-        .with_for_update()
-    ).first()
-    if row is not None:
-        return _Account(row.modseq, row.bytes, row.last_mailbox_id)
-    tx.conn.execute(
-        insert(account_state),
-        {"account_id": account_id, "modseq": 1, "bytes": 0, "messages": 0, "last_mailbox_id": INBOX},
-    )
-    tx.conn.execute(insert(mailboxes), new_mailbox(account_id, INBOX, "INBOX", modseq=1))
-    return _Account(1, 0, INBOX)
-
-
-def new_mailbox(
-    account_id: int, mailbox_id: int, name: str, *, modseq: int, special_use: str = ""
-) -> dict[str, object]:
-    """The row of an empty mailbox. UIDVALIDITY is the second of its making (RFC 9051 2.3.1.1)."""
-    return {
-        "account_id": account_id,
-        "mailbox_id": mailbox_id,
-        "name": name,
-        "special_use": special_use,
-        "subscribed": True,
-        "uid_validity": int(time.time()),
-        "uid_next": 1,
-        "modseq": modseq,
-        "messages": 0,
-        "unseen": 0,
-        "deleted": 0,
-        "bytes": 0,
-    }
-
-
 _STATE = Prepared(
-    select(account_state.c.modseq, account_state.c.bytes, account_state.c.last_mailbox_id, mailboxes.c.uid_next)
+    select(
+        account_state.c.modseq,
+        account_state.c.bytes,
+        account_state.c.last_mailbox_id,
+        account_state.c.messages,
+        mailboxes.c.uid_next,
+        mailboxes.c.keywords,
+    )
     .join_from(account_state, mailboxes, mailboxes.c.account_id == account_state.c.account_id)
     .where(mailboxes.c.account_id == bindparam("account_id"), mailboxes.c.mailbox_id == bindparam("mailbox_id"))
     .with_for_update(),
     "account_id",
     "mailbox_id",
 )
-_ADD_CONTENT = Prepared(insert(contents), *(column.name for column in contents.columns))
-_ADD_MESSAGE = Prepared(insert(messages), *(column.name for column in messages.columns))
+#: Rows of `content_row`.
+ADD_CONTENT = Prepared(insert(contents), *(column.name for column in contents.columns))
+#: All columns of a message, in their order.
+ADD_MESSAGE = Prepared(insert(messages), *(column.name for column in messages.columns))
 _COUNT_MAILBOX = Prepared(
     update(mailboxes)
     .where(mailboxes.c.account_id == bindparam("account"), mailboxes.c.mailbox_id == bindparam("mailbox"))

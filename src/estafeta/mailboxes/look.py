@@ -1,21 +1,46 @@
 """Reading mailboxes: snapshots, counters, changes since a MODSEQ. Synchronous; every read is one short transaction."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.core.ids import INBOX, AccountId, ContentId, MailboxId, PackId
+from estafeta.mailboxes.fetching import fetch_rows
+from estafeta.mailboxes.rows import at
 from estafeta.mailboxes.tables import account_state, mailboxes, messages, tombstones
+from estafeta.mailboxes.tables import subscriptions as subscribed
+from estafeta.mailboxes.uids import first_unseen, uids_of, view_as_of
 from estafeta.mailboxes.values import Change, Changes, MailboxStatus, Snapshot, SnapshotRow
 from estafeta.storage.database import Database
 from estafeta.storage.packs import Location
+from estafeta.storage.prepared import Query
 from estafeta.storage.tables import contents
 
-_STATUS = select(mailboxes)
-# Drivers fetch a whole result: new messages are asked for in portions.
+__all__ = [
+    "changes_since",
+    "fetch_rows",
+    "find_mailbox",
+    "first_unseen",
+    "list_mailboxes",
+    "modseqs_of",
+    "snapshot",
+    "status",
+    "subscriptions",
+    "uids_of",
+    "usage",
+    "used_bytes",
+    "view_as_of",
+]
+
+_STATUS = select(*(mailboxes.c[name.name] for name in fields(MailboxStatus)))
+# Drivers fetch a whole result: new messages are asked for in portions, each larger than the one before.
 _AT_ONCE = 200
+# Databases take a bounded number of parameters in one statement.
+_ACCOUNTS = 500
+_ABOVE_ALL = 2**62
 
 
 def snapshot(database: Database, account_id: AccountId, mailbox_id: MailboxId = INBOX) -> Snapshot:
@@ -43,8 +68,8 @@ def find_mailbox(database: Database, account_id: AccountId, name: str) -> Mailbo
     """The mailbox of this name."""
     wanted = "INBOX" if name.upper() == "INBOX" else name
     with database.read() as conn:
-        row = conn.execute(_STATUS.where(mailboxes.c.account_id == account_id, mailboxes.c.name == wanted)).first()
-    return None if row is None else MailboxStatus(*row)
+        rows = _BY_NAME.rows(conn, account=account_id, name=wanted)
+    return MailboxStatus(*rows[0]) if rows else None
 
 
 def status(database: Database, account_id: AccountId, mailbox_id: MailboxId) -> MailboxStatus:
@@ -60,57 +85,51 @@ def used_bytes(database: Database, account_id: AccountId) -> int:
     return 0 if row is None else int(row.bytes)
 
 
+def usage(database: Database, account_id: AccountId) -> tuple[int, int]:
+    """What an account holds, as its quota counts: octets before compression, messages."""
+    wanted = select(account_state.c.bytes, account_state.c.messages).where(account_state.c.account_id == account_id)
+    with database.read() as conn:
+        row = conn.execute(wanted).first()
+    return (0, 0) if row is None else (int(row.bytes), int(row.messages))
+
+
+def subscriptions(database: Database, account_id: AccountId) -> list[str]:
+    """The names that a person subscribed to, by name; there may be no such mailboxes."""
+    wanted = select(subscribed.c.name).where(subscribed.c.account_id == account_id).order_by(subscribed.c.name)
+    with database.read() as conn:
+        return list(conn.execute(wanted).scalars())
+
+
 def changes_since(database: Database, account_id: AccountId, mailbox_id: MailboxId, modseq: int) -> Changes:
     """What happened after `modseq` (RFC 7162 3.1.4, 3.2.6): cost grows with the changes, not with the mailbox."""
+    key = {"account": account_id, "mailbox": mailbox_id, "since": modseq}
     with database.read() as conn:
         now = _status(conn, account_id, mailbox_id)
         if now.modseq <= modseq:
-            return Changes(now.modseq, (), ())
-        changed = {row.uid: row for row in _changed(conn, account_id, mailbox_id, modseq)}
-        changed.update((row.uid, row) for row in _new(conn, account_id, mailbox_id, modseq))
-        gone = conn.execute(
-            select(tombstones.c.uid)
-            .where(_at(tombstones, account_id, mailbox_id), tombstones.c.modseq > modseq)
-            .order_by(tombstones.c.uid)
-        )
-        rows = [changed[uid] for uid in sorted(changed)]
-        return Changes(
-            now.modseq,
-            tuple(Change(row.uid, row.modseq, row.flags, row.keywords) for row in rows),
-            tuple(row.uid for row in gone),
-        )
+            return Changes(now.modseq, (), (), now)
+        changed = {row[0]: row for row in _CHANGED.rows(conn, **key)}
+        changed.update((row[0], row) for row in _new(conn, key))
+        gone = _GONE.rows(conn, **key)
+    rows = (Change._make(changed[uid]) for uid in sorted(changed))
+    return Changes(now.modseq, tuple(rows), tuple(row[0] for row in gone), now)
 
 
-def _changed(conn: Connection, account_id: int, mailbox_id: int, modseq: int) -> list[Any]:
-    """Messages changed after they came, from the index that holds only those."""
-    return list(
-        conn.execute(
-            _CHANGE.where(
-                _at(messages, account_id, mailbox_id),
-                messages.c.modseq > messages.c.created_modseq,
-                messages.c.modseq > modseq,
-            )
-        )
-    )
-
-
-def _new(conn: Connection, account_id: int, mailbox_id: int, modseq: int) -> Iterator[Any]:
+def _new(conn: Connection, key: dict[str, int]) -> Iterator[tuple[Any, ...]]:
     """Messages that came later: UIDs and creation MODSEQs grow together, so read backwards until one is older."""
-    latest = _CHANGE.where(_at(messages, account_id, mailbox_id)).order_by(messages.c.uid.desc()).limit(_AT_ONCE)
-    rows = conn.execute(latest).all()
-    while rows:
-        for row in rows:
-            if row.created_modseq <= modseq:
+    below, portion = _ABOVE_ALL, _AT_ONCE
+    while rows := _LATEST.rows(conn, **key, below=below, most=portion):
+        for *row, created_modseq in rows:
+            if created_modseq <= key["since"]:
                 return
-            yield row
-        rows = conn.execute(latest.where(messages.c.uid < rows[-1].uid)).all()
+            yield tuple(row)
+        below, portion = rows[-1][0], portion * 4
 
 
 def _status(conn: Connection, account_id: int, mailbox_id: int) -> MailboxStatus:
-    row = conn.execute(_STATUS.where(_at(mailboxes, account_id, mailbox_id))).first()
-    if row is None:
+    rows = _BY_ID.rows(conn, account=account_id, mailbox=mailbox_id)
+    if not rows:
         raise EstafetaError(Kind.NOT_FOUND, "There is no such mailbox.")
-    return MailboxStatus(*row)
+    return MailboxStatus(*rows[0])
 
 
 def _empty(mailbox_id: MailboxId) -> Snapshot:
@@ -125,11 +144,25 @@ def _snapshot_row(row: Any) -> SnapshotRow:
     return SnapshotRow(uid, size, location, flags)
 
 
-def _at(table: Any, account_id: int, mailbox_id: int) -> Any:
-    return and_(table.c.account_id == account_id, table.c.mailbox_id == mailbox_id)
-
-
-_CHANGE = select(messages.c.uid, messages.c.modseq, messages.c.created_modseq, messages.c.flags, messages.c.keywords)
+_BY_ID = Query(_STATUS.where(at(mailboxes, bindparam("account"), bindparam("mailbox"))))
+_BY_NAME = Query(_STATUS.where(mailboxes.c.account_id == bindparam("account"), mailboxes.c.name == bindparam("name")))
+_here = at(messages, bindparam("account"), bindparam("mailbox"))
+_CHANGE = select(messages.c.uid, messages.c.modseq, messages.c.flags, messages.c.keywords)
+# From the index that holds only messages that were changed after they came.
+_CHANGED = Query(
+    _CHANGE.where(_here, messages.c.modseq > messages.c.created_modseq, messages.c.modseq > bindparam("since"))
+)
+_LATEST = Query(
+    _CHANGE.add_columns(messages.c.created_modseq)
+    .where(_here, messages.c.uid < bindparam("below"))
+    .order_by(messages.c.uid.desc())
+    .limit(bindparam("most"))
+)
+_GONE = Query(
+    select(tombstones.c.uid)
+    .where(at(tombstones, bindparam("account"), bindparam("mailbox")), tombstones.c.modseq > bindparam("since"))
+    .order_by(tombstones.c.uid)
+)
 _MESSAGES = (
     select(
         messages.c.uid,
@@ -145,3 +178,19 @@ _MESSAGES = (
     .where(messages.c.account_id == bindparam("account"), messages.c.mailbox_id == bindparam("mailbox"))
     .order_by(messages.c.uid)
 )
+
+
+def modseqs_of(database: Database, wanted: Iterable[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """The highest MODSEQ of each of these mailboxes (account, mailbox) that there is."""
+    mine = set(wanted)
+    accounts = sorted({account_id for account_id, _ in mine})
+    found: dict[tuple[int, int], int] = {}
+    with database.read() as conn:
+        for start in range(0, len(accounts), _ACCOUNTS):
+            rows = conn.execute(
+                select(mailboxes.c.account_id, mailboxes.c.mailbox_id, mailboxes.c.modseq).where(
+                    mailboxes.c.account_id.in_(accounts[start : start + _ACCOUNTS])
+                )
+            )
+            found |= {(row[0], row[1]): row[2] for row in rows if (row[0], row[1]) in mine}
+    return found

@@ -12,9 +12,10 @@ from typing import Any
 
 from sqlalchemy import and_, bindparam, delete, insert, select, update
 
-from estafeta.core.ids import INBOX
-from estafeta.mailboxes.deliver import new_mailbox
-from estafeta.mailboxes.tables import account_state, mailboxes, messages, tombstones
+from estafeta.core.ids import INBOX, SHARED
+from estafeta.mailboxes.keywords import Vocabulary
+from estafeta.mailboxes.rows import new_mailbox
+from estafeta.mailboxes.tables import BELONGINGS, account_state, mailboxes, messages, tombstones
 from estafeta.mailboxes.tally import Miscount, find_miscounts
 from estafeta.mailboxes.verify import Count, accounts, count_mailboxes, counter_problems, risen, unfounded
 from estafeta.storage.database import Database, Transaction
@@ -119,12 +120,15 @@ def _recount(tx: Transaction, account_id: int) -> None:
     modseq, last_mailbox_id = state.modseq, state.last_mailbox_id
     there = select(mailboxes).where(mailboxes.c.account_id == account_id)
     boxes = {row.mailbox_id: row for row in tx.conn.execute(there)}
-    for mailbox_id in sorted((counts.keys() | {INBOX}) - boxes.keys()):
+    needed = set() if account_id == SHARED else {INBOX}
+    for mailbox_id in sorted((counts.keys() | needed) - boxes.keys()):
         name = "INBOX" if mailbox_id == INBOX else f"Recovered {mailbox_id} {int(time.time())}"
         tx.conn.execute(insert(mailboxes), new_mailbox(account_id, mailbox_id, name, modseq=modseq))
     for row in tx.conn.execute(there).all():
         count = counts.get(row.mailbox_id, Count())
         figures = asdict(count)
+        unknown = Vocabulary(row.keywords).unknown(figures.pop("keywords"))
+        figures["keywords"] = " ".join([*row.keywords.split(), *unknown])
         figures["modseq"] = max(row.modseq, count.modseq)
         figures["uid_next"] = max(row.uid_next, figures.pop("uid") + 1)
         modseq = max(modseq, figures["modseq"])
@@ -134,6 +138,7 @@ def _recount(tx: Transaction, account_id: int) -> None:
             .where(mailboxes.c.account_id == account_id, mailboxes.c.mailbox_id == row.mailbox_id)
             .values(figures)
         )
+    _drop_orphans(tx, account_id)
     tx.conn.execute(
         update(account_state)
         .where(account_state.c.account_id == account_id)
@@ -144,6 +149,14 @@ def _recount(tx: Transaction, account_id: int) -> None:
             bytes=sum(count.bytes for count in counts.values()),
         )
     )
+
+
+def _drop_orphans(tx: Transaction, account_id: int) -> None:
+    """Rights, annotations and keys of mailboxes that are not there go. Annotations of the account itself stay."""
+    there = select(mailboxes.c.mailbox_id).where(mailboxes.c.account_id == account_id)
+    for table in BELONGINGS:
+        orphaned = and_(table.c.account_id == account_id, table.c.mailbox_id != 0, table.c.mailbox_id.not_in(there))
+        tx.conn.execute(delete(table).where(orphaned))
 
 
 def _state(tx: Transaction, account_id: int) -> Any:

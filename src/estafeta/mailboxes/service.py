@@ -1,18 +1,51 @@
 """The mailboxes as servers see them: asynchronous, every change by way of the group commit.
 
-Reading rows goes to threads; reading content that the system already has in memory does not (`read_cached`). Errors are
-`EstafetaError`.
+What each change takes, gives and raises is said where its payload is declared. Reading rows goes to threads; reading
+content that the system already has in memory does not (`read_cached`). Errors are `EstafetaError`.
 """
 
 import asyncio
+from array import array
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 from estafeta.core.ids import INBOX, AccountId, MailboxId
 from estafeta.mailboxes import look
-from estafeta.mailboxes.change import Expunge, SetFlags, expunge, set_flags
+from estafeta.mailboxes.annotations import SetAnnotations, annotations_of, set_annotations
+from estafeta.mailboxes.appending import AppendMessages, append_messages
+from estafeta.mailboxes.change import Expunge, expunge
+from estafeta.mailboxes.copying import CopyMessages, copy_messages
 from estafeta.mailboxes.deliver import Outcome, deliver
-from estafeta.mailboxes.values import Arrival, MailboxStatus, Snapshot
+from estafeta.mailboxes.folders import (
+    ClaimRecent,
+    CreateMailbox,
+    DeleteMailbox,
+    RenameMailbox,
+    SetSubscribed,
+    claim_recent,
+    create_mailbox,
+    delete_mailbox,
+    rename_mailbox,
+    set_subscribed,
+)
+from estafeta.mailboxes.furnish import Furnish, furnish
+from estafeta.mailboxes.sharing import SetAcl, acl_of, granted, set_acl
+from estafeta.mailboxes.specialuse import SetSpecialUse, set_special_use
+from estafeta.mailboxes.storing import StoreFlags, store_flags
+from estafeta.mailboxes.urlkeys import ResetUrlKeys, UrlKey, find_url_key, reset_url_keys, url_key
+from estafeta.mailboxes.values import (
+    Annotation,
+    Appended,
+    Arrival,
+    Changes,
+    Copied,
+    Expunged,
+    Grant,
+    MailboxStatus,
+    Ranges,
+    Snapshot,
+    Stored,
+)
 from estafeta.storage.commit import Operation
 from estafeta.storage.contents import find_location
 from estafeta.storage.database import Database
@@ -26,37 +59,158 @@ class Mailboxes:
     """All mailboxes of one store."""
 
     def __init__(self, database: Database, packs: Packs, submit: Submit) -> None:
-        self._database = database
-        self._packs = packs
+        #: For code that runs in a thread already.
+        self.database = database
+        self.packs = packs
         self._submit = submit
+
+    # Changes
 
     def deliver(self, arrival: Arrival, content: bytes | Location) -> "asyncio.Future[list[Outcome]]":
         """Store one message for all its deliveries; durable when the future is done."""
         return self._submit(deliver, arrival, (content,))
 
+    async def append_messages(self, wanted: AppendMessages, contents: Sequence[bytes | Location]) -> Appended:
+        """Append messages, all or none; one content for each, in the same order."""
+        done: Appended = await self._submit(append_messages, wanted, contents)
+        return done
+
+    async def copy_messages(self, wanted: CopyMessages) -> Copied:
+        """Copy or move messages."""
+        done: Copied = await self._submit(copy_messages, wanted, ())
+        return done
+
+    async def store_flags(self, wanted: StoreFlags) -> Stored:
+        """Change flags and keywords."""
+        done: Stored = await self._submit(store_flags, wanted, ())
+        return done
+
+    async def expunge(self, wanted: Expunge) -> Expunged:
+        """Remove messages."""
+        done: Expunged = await self._submit(expunge, wanted, ())
+        return done
+
+    async def create_mailbox(self, wanted: CreateMailbox) -> MailboxId:
+        """Make a mailbox."""
+        return MailboxId(await self._submit(create_mailbox, wanted, ()))
+
+    async def rename_mailbox(self, wanted: RenameMailbox) -> None:
+        """Rename a mailbox and those below it."""
+        await self._submit(rename_mailbox, wanted, ())
+
+    async def delete_mailbox(self, wanted: DeleteMailbox) -> int:
+        """Remove a mailbox; the result is how many messages went."""
+        return int(await self._submit(delete_mailbox, wanted, ()))
+
+    async def set_subscribed(self, wanted: SetSubscribed) -> None:
+        """Subscribe to a name, or no longer."""
+        await self._submit(set_subscribed, wanted, ())
+
+    async def claim_recent(self, wanted: ClaimRecent) -> int:
+        """The `recent_uid` before; now it is that of the last message."""
+        return int(await self._submit(claim_recent, wanted, ()))
+
+    async def furnish(self, wanted: Furnish) -> bool:
+        """Make the folders that an account begins with; whether that was done now."""
+        return bool(await self._submit(furnish, wanted, ()))
+
+    async def set_special_use(self, wanted: SetSpecialUse) -> None:
+        """Give a mailbox its special uses."""
+        await self._submit(set_special_use, wanted, ())
+
+    async def set_acl(self, wanted: SetAcl) -> None:
+        """Give or take rights on a mailbox."""
+        await self._submit(set_acl, wanted, ())
+
+    async def set_annotations(self, wanted: SetAnnotations) -> None:
+        """Set or remove annotations."""
+        await self._submit(set_annotations, wanted, ())
+
+    async def url_key(self, wanted: UrlKey) -> bytes:
+        """The key that URLs of a mailbox are signed with for a person; made on first use."""
+        return bytes(await self._submit(url_key, wanted, ()))
+
+    async def reset_url_keys(self, wanted: ResetUrlKeys) -> int:
+        """Forget keys of URLs; the result is how many."""
+        return int(await self._submit(reset_url_keys, wanted, ()))
+
+    # Reads, each in a thread
+
     async def snapshot(self, account_id: AccountId, mailbox_id: MailboxId = INBOX) -> Snapshot:
         """Every message of a mailbox as it is now."""
-        return await asyncio.to_thread(look.snapshot, self._database, account_id, mailbox_id)
+        return await asyncio.to_thread(look.snapshot, self.database, account_id, mailbox_id)
 
     async def status(self, account_id: AccountId, mailbox_id: MailboxId = INBOX) -> MailboxStatus:
         """The counters of a mailbox."""
-        return await asyncio.to_thread(look.status, self._database, account_id, mailbox_id)
+        return await asyncio.to_thread(look.status, self.database, account_id, mailbox_id)
+
+    async def list_mailboxes(self, account_id: AccountId) -> list[MailboxStatus]:
+        """The mailboxes of an account, by name."""
+        return await asyncio.to_thread(look.list_mailboxes, self.database, account_id)
+
+    async def find_mailbox(self, account_id: AccountId, name: str) -> MailboxStatus | None:
+        """The mailbox of this name."""
+        return await asyncio.to_thread(look.find_mailbox, self.database, account_id, name)
+
+    async def subscriptions(self, account_id: AccountId) -> list[str]:
+        """The names that a person subscribed to."""
+        return await asyncio.to_thread(look.subscriptions, self.database, account_id)
 
     async def used_bytes(self, account_id: AccountId) -> int:
         """Octets that an account holds, as its quota counts them."""
-        return await asyncio.to_thread(look.used_bytes, self._database, account_id)
+        return await asyncio.to_thread(look.used_bytes, self.database, account_id)
 
-    async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Sequence[int]) -> int:
-        """Remove messages; the result is how many were still there."""
-        return int(await self._submit(expunge, Expunge(account_id, mailbox_id, tuple(uids)), ()))
+    async def usage(self, account_id: AccountId) -> tuple[int, int]:
+        """Octets and messages that an account holds, as its quota counts them."""
+        return await asyncio.to_thread(look.usage, self.database, account_id)
 
-    async def set_flags(self, wanted: SetFlags) -> int:
-        """Change flags; the result is the new MODSEQ, 0 when nothing changed."""
-        return int(await self._submit(set_flags, wanted, ()))
+    async def uids_of(self, account_id: AccountId, mailbox_id: MailboxId) -> "array[int]":
+        """The UIDs of a mailbox, ascending."""
+        return await asyncio.to_thread(look.uids_of, self.database, account_id, mailbox_id)
+
+    async def view_as_of(
+        self, account_id: AccountId, mailbox_id: MailboxId, uid_next: int, modseq: int
+    ) -> "array[int]":
+        """The UIDs below `uid_next` that were there at `modseq`."""
+        return await asyncio.to_thread(look.view_as_of, self.database, account_id, mailbox_id, uid_next, modseq)
+
+    async def first_unseen(self, account_id: AccountId, mailbox_id: MailboxId) -> int | None:
+        """The lowest UID without \\Seen, among the first 10,000 messages."""
+        return await asyncio.to_thread(look.first_unseen, self.database, account_id, mailbox_id)
+
+    async def fetch_rows(
+        self, account_id: AccountId, mailbox_id: MailboxId, columns: tuple[str, ...], ranges: Ranges
+    ) -> list[tuple[Any, ...]]:
+        """Columns of messages, by UID."""
+        return await asyncio.to_thread(look.fetch_rows, self.database, account_id, mailbox_id, columns, ranges)
+
+    async def changes_since(self, account_id: AccountId, mailbox_id: MailboxId, modseq: int) -> Changes:
+        """What happened after `modseq`."""
+        return await asyncio.to_thread(look.changes_since, self.database, account_id, mailbox_id, modseq)
+
+    async def acl_of(self, account_id: AccountId, mailbox_id: MailboxId) -> dict[str, str]:
+        """The access control list of a mailbox."""
+        return await asyncio.to_thread(acl_of, self.database, account_id, mailbox_id)
+
+    async def granted(self, identifiers: Sequence[str]) -> list[Grant]:
+        """What any access control list says about these identifiers."""
+        return await asyncio.to_thread(granted, self.database, identifiers)
+
+    async def annotations_of(
+        self, account_id: AccountId, mailbox_id: int, person_ids: Sequence[int]
+    ) -> list[Annotation]:
+        """The annotations of a mailbox, of these persons."""
+        return await asyncio.to_thread(annotations_of, self.database, account_id, mailbox_id, person_ids)
+
+    async def find_url_key(self, account_id: AccountId, mailbox_id: MailboxId, person_id: int) -> bytes | None:
+        """The key of URLs, if there is one."""
+        return await asyncio.to_thread(find_url_key, self.database, account_id, mailbox_id, person_id)
+
+    # Contents
 
     def read_cached(self, location: Location) -> bytes | None:
         """The content if it is in memory already: never waits for the disk."""
-        return self._packs.read_cached(location)
+        return self.packs.read_cached(location)
 
     async def read(self, location: Location) -> bytes:
         """The whole content (for sizes that fit in memory; `chunks` for others)."""
@@ -70,21 +224,21 @@ class Mailboxes:
 
     def _read(self, location: Location) -> bytes:
         try:
-            return self._packs.read(location)
+            return self.packs.read(location)
         except DamagedRecordError as error:
-            return self._packs.read(self._moved(location, error))
+            return self.packs.read(self._moved(location, error))
 
     def _pieces(self, location: Location) -> Iterator[bytes]:
-        pieces = self._packs.chunks(location)
+        pieces = self.packs.chunks(location)
         try:
             yield next(pieces, b"")
         except DamagedRecordError as error:
-            pieces = self._packs.chunks(self._moved(location, error))
+            pieces = self.packs.chunks(self._moved(location, error))
         yield from pieces
 
     def _moved(self, location: Location, error: DamagedRecordError) -> Location:
         """Where compaction put a content after a session that lives for hours looked it up. Else the error stands."""
-        now = find_location(self._database, location.content_id)
+        now = find_location(self.database, location.content_id)
         if now is None or now == location:
             raise error
         return now

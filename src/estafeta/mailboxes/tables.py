@@ -1,10 +1,11 @@
 """Tables of the mailboxes. What belongs to an account has account_id first in its key."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text, true
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table, Text, false, text
 
 from estafeta.storage.tables import metadata
 
-#: One row per account: the MODSEQ of its last change, what it holds (octets before compression, messages).
+#: One row per account: the MODSEQ of its last change, what it holds (octets before compression, messages), and whether
+#: it has got the folders that every account begins with.
 account_state = Table(
     "account_state",
     metadata,
@@ -13,18 +14,19 @@ account_state = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("messages", BigInteger, nullable=False),
     Column("last_mailbox_id", Integer, nullable=False),
+    Column("furnished", Boolean, nullable=False, server_default=false()),
 )
 
-#: One row per mailbox, with the counters that STATUS answers from. `modseq` is its highest; `special_use` an RFC 6154
-#: attribute without backslash or empty.
+#: One row per mailbox, with the counters that STATUS answers from. `modseq` is its highest; `special_use` holds
+#: attributes of RFC 6154 without backslash, `keywords` all that its messages ever had in the order of first use, both
+#: separated by spaces; UIDs up to `recent_uid` were announced as recent.
 mailboxes = Table(
     "mailboxes",
     metadata,
     Column("account_id", BigInteger, primary_key=True, autoincrement=False),
     Column("mailbox_id", Integer, primary_key=True, autoincrement=False),
     Column("name", String(1000), nullable=False),
-    Column("special_use", String(32), nullable=False),
-    Column("subscribed", Boolean, nullable=False, server_default=true()),
+    Column("special_use", String(80), nullable=False),
     Column("uid_validity", BigInteger, nullable=False),
     Column("uid_next", BigInteger, nullable=False),
     Column("modseq", BigInteger, nullable=False),
@@ -32,6 +34,8 @@ mailboxes = Table(
     Column("unseen", BigInteger, nullable=False),
     Column("deleted", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
+    Column("keywords", Text, nullable=False, server_default=text("''")),
+    Column("recent_uid", BigInteger, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 Index("mailboxes_name", mailboxes.c.account_id, mailboxes.c.name, unique=True)
@@ -75,3 +79,50 @@ tombstones = Table(
     Column("uid", BigInteger, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
 )
+
+#: Names of mailboxes that a person's client shows, as IMAP clients say them ("INBOX", "a/b", "#shared/News").
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", String(1000), primary_key=True),
+)
+
+#: Access control lists: who (an address, `@domain`, `group:address`, `anyone`; a leading `-` takes away) has which
+#: rights.
+acl = Table(
+    "acl",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("mailbox_id", Integer, primary_key=True, autoincrement=False),
+    Column("identifier", String(320), primary_key=True),
+    Column("rights", String(16), nullable=False),
+)
+Index("acl_identifier", acl.c.identifier)
+
+#: Annotations of RFC 5464. `mailbox_id` 0: of the account; `person_id` 0: /shared, else whose /private it is; `entry`
+#: in lower case, without /shared or /private.
+annotations = Table(
+    "annotations",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("mailbox_id", Integer, primary_key=True, autoincrement=False),
+    Column("person_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("entry", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+Index("annotations_person", annotations.c.person_id)
+
+#: Keys that URLs of RFC 4467 are signed with: of `person_id` for a mailbox.
+urlauth_keys = Table(
+    "urlauth_keys",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("mailbox_id", Integer, primary_key=True, autoincrement=False),
+    Column("person_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("secret", LargeBinary, nullable=False),
+)
+Index("urlauth_keys_person", urlauth_keys.c.person_id)
+
+#: What belongs to a mailbox besides its messages, and goes with it.
+BELONGINGS = (acl, annotations, urlauth_keys)

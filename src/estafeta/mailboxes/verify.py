@@ -5,13 +5,14 @@ not grow with accounts or messages. Each problem is one sentence that says what 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, and_, case, func, or_, select
 
-from estafeta.core.ids import INBOX
-from estafeta.mailboxes.tables import account_state, mailboxes, messages, tombstones
+from estafeta.core.ids import INBOX, SHARED
+from estafeta.mailboxes.keywords import Vocabulary
+from estafeta.mailboxes.tables import BELONGINGS, account_state, mailboxes, messages, tombstones
 from estafeta.mailboxes.tally import find_miscounts
 from estafeta.mailboxes.values import Flag
 from estafeta.storage.database import Database
@@ -25,7 +26,8 @@ _REPAIR = "run 'estafeta store repair'"
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What the messages of one mailbox add up to. `uid`, `modseq`: the highest that was given out, as far as seen."""
+    """What the messages of one mailbox add up to. `uid`, `modseq`: the highest that was given out, as far as seen;
+    `keywords`: those that messages have."""
 
     messages: int = 0
     unseen: int = 0
@@ -33,6 +35,7 @@ class Count:
     bytes: int = 0
     uid: int = 0
     modseq: int = 0
+    keywords: frozenset[str] = frozenset()
 
 
 def check_references(database: Database) -> Iterator[Problem]:
@@ -63,7 +66,7 @@ def accounts(database: Database) -> Iterator[int]:
         with database.read() as conn:
             found = [
                 conn.execute(select(func.min(table.c.account_id)).where(table.c.account_id > last)).scalar_one()
-                for table in (account_state, mailboxes, messages, tombstones)
+                for table in (account_state, mailboxes, messages, tombstones, *BELONGINGS)
             ]
         ids = [one for one in found if one is not None]
         if not ids:
@@ -74,16 +77,25 @@ def accounts(database: Database) -> Iterator[int]:
 
 def count_mailboxes(conn: Connection, account_id: int) -> dict[int, Count]:
     """What the mailboxes of an account hold, counted anew."""
-    counts = {row.mailbox_id: Count(*map(int, row[1:])) for row in conn.execute(_counted(account_id))}
+    counts = {}
+    for mailbox_id, *figures in conn.execute(_counted(account_id)):
+        number, unseen, deleted, octets, uid, modseq = map(int, figures)
+        counts[mailbox_id] = Count(number, unseen, deleted, octets, uid, modseq)
     gone = select(tombstones.c.mailbox_id, func.max(tombstones.c.uid), func.max(tombstones.c.modseq))
     for mailbox_id, uid, modseq in conn.execute(
         gone.where(tombstones.c.account_id == account_id).group_by(tombstones.c.mailbox_id)
     ):
         old = counts.get(mailbox_id, Count())
-        counts[mailbox_id] = Count(
-            old.messages, old.unseen, old.deleted, old.bytes, max(old.uid, uid), max(old.modseq, modseq)
-        )
+        counts[mailbox_id] = replace(old, uid=max(old.uid, uid), modseq=max(old.modseq, modseq))
+    for mailbox_id, keywords in conn.execute(_keywords(account_id)):
+        old = counts[mailbox_id]
+        counts[mailbox_id] = replace(old, keywords=old.keywords.union(keywords.split()))
     return counts
+
+
+def _keywords(account_id: int) -> Any:
+    m = messages.c
+    return select(m.mailbox_id, m.keywords).where(m.account_id == account_id, m.keywords != "").distinct()
 
 
 def _counted(account_id: int) -> Any:
@@ -113,13 +125,26 @@ def counter_problems(conn: Connection, account_id: int) -> Iterator[tuple[Proble
     for mailbox_id, box in sorted(boxes.items()):
         for sentence in _mailbox_problems(box, counts.get(mailbox_id, Count())):
             yield ProblemKind.COUNTER, f"mailbox {box.name!r} {sentence}"
-    if INBOX not in boxes:
+    for mailbox_id in _orphans(conn, account_id):
+        yield ProblemKind.COUNTER, f"there are rights, annotations or keys for mailbox {mailbox_id}, which is not there"
+    if INBOX not in boxes and account_id != SHARED:
         yield ProblemKind.COUNTER, "it has no INBOX"
     if state is None:
         yield ProblemKind.COUNTER, "its state is missing"
         return
     for sentence in _account_problems(state, list(boxes.values()), list(counts.values())):
         yield ProblemKind.COUNTER, sentence
+
+
+def _orphans(conn: Connection, account_id: int) -> list[int]:
+    """Mailboxes that are not there, but have what belongs to one. 0 is the account itself."""
+    there = select(mailboxes.c.mailbox_id).where(_of(mailboxes, account_id))
+    found: set[int] = set()
+    for table in BELONGINGS:
+        column = table.c.mailbox_id
+        wanted = select(column).where(_of(table, account_id), column != 0, column.not_in(there)).distinct()
+        found.update(conn.execute(wanted).scalars())
+    return sorted(found)
 
 
 def _mailbox_problems(box: Any, count: Count) -> Iterator[str]:
@@ -130,6 +155,8 @@ def _mailbox_problems(box: Any, count: Count) -> Iterator[str]:
         yield f"would give out UID {box.uid_next} again, UID {count.uid} has been used"
     if box.modseq < count.modseq:
         yield f"is at MODSEQ {box.modseq}, but a change in it has {count.modseq}"
+    if Vocabulary(box.keywords).unknown(count.keywords):
+        yield "does not know all keywords of its messages"
 
 
 def _account_problems(state: Any, boxes: list[Any], counts: list[Count]) -> Iterator[str]:

@@ -23,6 +23,8 @@ _SUFFIX = ".bus"
 # Datagrams stay below what every kernel takes in one piece.
 _DATAGRAM_BYTES = 8000
 _LOOK_SECONDS = 1.0
+# A directory's time of change moves in the kernel's ticks: what came in the same tick shows no other time.
+_TICK_SECONDS = 0.02
 
 
 class Channel(StrEnum):
@@ -46,6 +48,7 @@ class Bus:
         self._socket.setblocking(False)
         self._peers: dict[Channel, list[Path]] = {}
         self._looked = 0.0
+        self._changed = 0.0
 
     def publish(self, topics: Sequence[str]) -> None:
         """Tell every listener; never blocks and never fails."""
@@ -72,9 +75,11 @@ class Bus:
                 self._peers[channel] = [one for one in self._peers[channel] if one != peer]
 
     def _look(self) -> None:
-        now = time.monotonic()
-        if now - self._looked > _LOOK_SECONDS:
-            self._looked = now
+        """Find the listeners again when one may have come: nobody who listens already is to miss anything."""
+        now = time.time()
+        changed = _changed_seconds(self._directory)
+        if changed != self._changed or now - changed < _TICK_SECONDS or now - self._looked > _LOOK_SECONDS:
+            self._looked, self._changed = now, changed
             self._peers = {channel: list(self._directory.glob(f"*.{channel}{_SUFFIX}")) for channel in Channel}
 
 
@@ -114,6 +119,14 @@ async def listen(loop: asyncio.AbstractEventLoop, bound: socket.socket, heard: L
     """Start hearing; close the transport to stop."""
     transport, _ = await loop.create_datagram_endpoint(lambda: BusListener(heard), sock=bound)
     return transport
+
+
+def _changed_seconds(directory: Path) -> float:
+    """When a name came into the directory or went last; 0 while it is not there."""
+    try:
+        return directory.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _datagrams(topics: Sequence[str]) -> list[bytes]:

@@ -12,7 +12,7 @@ import asyncio
 import ipaddress
 import logging
 import ssl
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -99,6 +99,8 @@ class Pump(asyncio.Protocol):
         self._lost = False
         # The peer has sent its last octet, and what it asked for before is still being done.
         self._ended = False
+        # What the session wants to say unasked, once nothing else is under way.
+        self._interjection: Callable[[], Awaitable[Any]] | None = None
         # What came inside TLS before `start_tls` returned: a client sends its first command with its Finished.
         self._early = b""
 
@@ -200,6 +202,14 @@ class Pump(asyncio.Protocol):
         self.tls = upgraded.get_extra_info("ssl_object")
         return True
 
+    def interject(self, speak: Callable[[], Awaitable[Any]]) -> None:
+        """Let the session say something unasked: now, or when what is under way is done. One at a time."""
+        if self._lost:
+            return
+        self._interjection = speak
+        if self._task is None and not self._full:
+            self._interject()
+
     def touch(self) -> None:
         """The peer did something: it has its allowance again."""
         deadline = self._connections.now + self.session.allowance()
@@ -227,8 +237,16 @@ class Pump(asyncio.Protocol):
 
     # inside
 
+    def _interject(self) -> None:
+        speak, self._interjection = self._interjection, None
+        if speak is not None:
+            self._start(speak())
+
     def _drive(self) -> None:
         """Handle events until input or an answer is missing."""
+        if self._interjection is not None:
+            self._interject()
+            return
         machine = self._machine
         handled = 0
         try:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.directory.auth import Authenticator
 from estafeta.directory.model import Account, Service
-from estafeta.protocols.sasl import Mechanism, Need, NeedPassword, PasswordResult, Supply, make_mechanism
+from estafeta.protocols.sasl import MECHANISMS, Mechanism, Need, NeedPassword, PasswordResult, Supply, make_mechanism
 
 _WRONG = {Kind.PERMISSION, Kind.NOT_FOUND, Kind.INVALID}
 
@@ -72,3 +72,18 @@ class SignIn:
 def acts_as_itself(account: Account, authcid: str, authzid: str) -> bool:
     """Whether the identity that a client asks to act as is its own (RFC 4422 3.4.1); nobody may act as another."""
     return not authzid or authzid.lower() in (authcid.lower(), account.address.lower())
+
+
+def offered(*, usable: bool, clear: bool, scram: bool, bound: bool) -> tuple[str, ...]:
+    """The SASL mechanisms of a connection, strongest first.
+
+    `usable`: somebody may sign in over it at all; `clear`: a password may come as it is; `bound`: it is inside TLS, and
+    SCRAM-PLUS can bind to that.
+    """
+    if not usable:
+        return ()
+    return tuple(
+        name
+        for name in MECHANISMS
+        if (scram if name.startswith("SCRAM") else clear) and (bound or not name.endswith("-PLUS"))
+    )

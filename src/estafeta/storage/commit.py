@@ -198,17 +198,29 @@ class GroupCommit:
 
     def _take_pack(self) -> PackAppender:
         """An open pack that nobody holds, else a new one."""
-        with self.database.write() as tx:
-            # The lock on the rows waits for a commit of a dead worker that is still under way (PostgreSQL).
-            rows = tx.conn.execute(
-                select(packs_table.c.pack_id)
-                .where(packs_table.c.state == PackState.OPEN)
-                .order_by(packs_table.c.pack_id)
-            ).all()
-            for row in rows:
-                appender = self._try_pack(tx, PackId(row.pack_id))
-                if appender is not None:
-                    return appender
+        found: PackAppender | None = None
+        try:
+            with self.database.write() as tx:
+                found = self._find_pack(tx)
+                if found is not None:
+                    # SQLite: a writer may have died with its commit in the log, which nobody sees, until all processes
+                    # have gone and SQLite recovers it. A commit of our own takes its place in the log, and only then
+                    # its contents, which are behind the end of the pack as we see it, are written over.
+                    take_number(tx, "pack")
+        except BaseException:
+            if found is not None:
+                found.close()
+            raise
+        return found or self._new_pack()
+
+    def _find_pack(self, tx: Transaction) -> PackAppender | None:
+        # The lock on the rows waits for a commit of a dead worker that is still under way (PostgreSQL).
+        rows = tx.conn.execute(
+            select(packs_table.c.pack_id).where(packs_table.c.state == PackState.OPEN).order_by(packs_table.c.pack_id)
+        ).all()
+        return next(filter(None, (self._try_pack(tx, PackId(row.pack_id)) for row in rows)), None)
+
+    def _new_pack(self) -> PackAppender:
         pack_id = next_pack_id(self.database)
         taken = PackAppender.open(self.packs, pack_id, 0)
         if taken is None:

@@ -10,11 +10,12 @@ import fcntl
 import os
 import struct
 import zlib
+from array import array
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from threading import Lock
+from threading import Lock, local
 from typing import IO, NamedTuple, cast
 
 import zstandard
@@ -31,6 +32,10 @@ _LEVEL = 1
 _AHEAD = 4 << 20
 _OPEN_FILES = 128
 _CHUNK = 256 << 10
+# Records nearer to each other than this are read in one piece, of at most so many octets on disk and decompressed.
+_NEAR = 32 << 10
+_TOGETHER = 1 << 20
+_DECOMPRESSED = 4 << 20
 _OFFSET_BITS = 32
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 # Not damage: this process has no descriptors left, and will have again.
@@ -101,6 +106,8 @@ class Packs:
         self.root = root
         self._files: OrderedDict[int, _File] = OrderedDict()
         self._lock = Lock()
+        # Making a decompressor costs as much as a small content; one must not serve two threads at once.
+        self._mine = local()
 
     def path(self, pack_id: int) -> Path:
         """The file of a pack, whether it exists or not."""
@@ -108,7 +115,17 @@ class Packs:
 
     def read(self, location: Location) -> bytes:
         """The content. Raises DamagedRecordError."""
-        return decode_record(location, self._pread(location))
+        return decode_record(location, self._pread(location), self._decompressor())
+
+    def read_many(self, locations: Sequence[Location]) -> list[bytes]:
+        """The contents, in the order of their locations, all in memory at once: what is asked for together must fit.
+
+        Neighbours in a pack are read together, whatever the order. Raises DamagedRecordError for the first that is."""
+        contents: list[bytes] = [b""] * len(locations)
+        for indexes in _neighbours(locations):
+            for index, content in zip(indexes, self._read_together([locations[i] for i in indexes]), strict=True):
+                contents[index] = content
+        return contents
 
     def chunks(self, location: Location) -> Iterator[bytes]:
         """The content in pieces of bounded size; damage may only show at the end."""
@@ -130,7 +147,7 @@ class Packs:
             got = os.preadv(self._file(location.pack_id).fd, [record], location.offset, os.RWF_NOWAIT)
         except (OSError, EstafetaError):
             return None
-        return decode_record(location, record) if got == location.length else None
+        return decode_record(location, record, self._decompressor()) if got == location.length else None
 
     def forget(self, pack_id: int) -> None:
         """Let go of the file of a pack that is being removed."""
@@ -145,6 +162,30 @@ class Packs:
     def pread(self, location: Location, start: int, count: int) -> bytes:
         """Octets of a record as they are on disk. Raises DamagedRecordError when they are not there."""
         return self._pread(location, start, count)
+
+    def _read_together(self, locations: Sequence[Location]) -> list[bytes]:
+        """The contents of records of one pack, in the order of their offsets."""
+        if len(locations) == 1:
+            return [self.read(locations[0])]
+        start = locations[0].offset
+        length = max(location.offset + location.length for location in locations) - start
+        try:
+            data = memoryview(self._pread(Location(*locations[0][:3], length, 0)))
+            frames = [
+                check_record(location, data[location.offset - start : location.offset - start + location.length])
+                for location in locations
+            ]
+            return decompress_many(self._decompressor(), frames, [location.size for location in locations])
+        except (DamagedRecordError, zstandard.ZstdError, ValueError):
+            # One of them is damaged, or does not say its size: each by itself.
+            return [self.read(location) for location in locations]
+
+    def _decompressor(self) -> zstandard.ZstdDecompressor:
+        """This thread's own."""
+        made: zstandard.ZstdDecompressor | None = getattr(self._mine, "decompressor", None)
+        if made is None:
+            made = self._mine.decompressor = zstandard.ZstdDecompressor()
+        return made
 
     def _pread(self, location: Location, start: int = 0, count: int | None = None) -> bytes:
         count = location.length if count is None else count
@@ -320,19 +361,63 @@ def encode_header(frame: bytes, size: int) -> bytes:
     return HEADER.pack(MAGIC, crc, len(frame), size)
 
 
-def decode_record(location: Location, record: bytes | bytearray) -> bytes:
+def decode_record(
+    location: Location, record: bytes | bytearray, decompressor: zstandard.ZstdDecompressor | None = None
+) -> bytes:
     """The content of a whole record. Raises DamagedRecordError."""
-    crc = _check_header(location, record)
-    frame = memoryview(record)[HEADER.size :]
-    if zlib.crc32(record[8 : HEADER.size], zlib.crc32(frame)) != crc:
-        raise DamagedRecordError(location, "the checksum differs")
+    frame = check_record(location, memoryview(record))
     try:
-        content = zstandard.ZstdDecompressor().decompress(frame, max_output_size=location.size)
+        content = (decompressor or zstandard.ZstdDecompressor()).decompress(frame, max_output_size=location.size)
     except zstandard.ZstdError as error:
         raise DamagedRecordError(location, str(error)) from error
     if len(content) != location.size:
         raise DamagedRecordError(location, "the size differs")
     return content
+
+
+def check_record(location: Location, record: memoryview) -> memoryview:
+    """The frame of a whole record. Raises DamagedRecordError."""
+    crc = _check_header(location, record)
+    frame = record[HEADER.size :]
+    if zlib.crc32(record[8 : HEADER.size], zlib.crc32(frame)) != crc:
+        raise DamagedRecordError(location, "the checksum differs")
+    return frame
+
+
+def decompress_many(
+    decompressor: zstandard.ZstdDecompressor, frames: Sequence[memoryview], sizes: Sequence[int]
+) -> list[bytes]:
+    """The contents of frames of which each has its size in `sizes`. Raises ZstdError, or ValueError for other sizes."""
+    at_once = getattr(decompressor, "multi_decompress_to_buffer", None)
+    if at_once is None or 0 in sizes:
+        # Not every build has it, and it takes 0 for a size that is not known.
+        pairs = zip(frames, sizes, strict=True)
+        found = [decompressor.decompress(frame, max_output_size=size) for frame, size in pairs]
+    else:
+        lengths = array("Q", sizes).tobytes()
+        found = [segment.tobytes() for segment in at_once(frames, decompressed_sizes=lengths)]
+    if [len(content) for content in found] != list(sizes):
+        raise ValueError("a frame has another size than its record says")
+    return found
+
+
+def _neighbours(locations: Sequence[Location]) -> Iterator[list[int]]:
+    """Indexes of locations that are near to each other, in the order of the octets on disk."""
+    run: list[int] = []
+    pack_id, start, end, octets = PackId(-1), 0, 0, 0
+    for index in sorted(range(len(locations)), key=lambda i: locations[i][1:3]):
+        _, its_pack, offset, length, size = locations[index]
+        near = its_pack == pack_id and offset - end <= _NEAR and offset + length - start <= _TOGETHER
+        if run and not (near and octets + size <= _DECOMPRESSED):
+            yield run
+            run = []
+        if not run:
+            pack_id, start, end, octets = its_pack, offset, offset, 0
+        run.append(index)
+        end = max(end, offset + length)
+        octets += size
+    if run:
+        yield run
 
 
 def create_locked(path: Path) -> int | None:
@@ -393,7 +478,7 @@ def as_store_error(error: OSError) -> EstafetaError:
     return EstafetaError(Kind.TEMPORARY, "The mail store cannot be written now; try again later.", str(error))
 
 
-def _check_header(location: Location, record: bytes | bytearray) -> int:
+def _check_header(location: Location, record: bytes | bytearray | memoryview) -> int:
     magic, crc, length, size = HEADER.unpack_from(record)
     if (magic, length, size) != (MAGIC, location.length - HEADER.size, location.size):
         raise DamagedRecordError(location, "there is no such record")

@@ -45,7 +45,8 @@ packs = Table(
     Column("since_seconds", BigInteger, nullable=False),
 )
 
-#: One row per stored content. `length` is the record's, header included; `size` the content's before compression.
+#: One row per stored content. `length` is the record's, header included; `size` the content's before compression;
+#: `refs` counts the messages that refer to it, without those in `more_refs`.
 #: envelope, bodystructure, structure, preview: what was parsed at intake (estafeta.mail.scan.MessageSummary).
 contents = Table(
     "contents",
@@ -65,3 +66,13 @@ contents = Table(
 )
 # Contents still in the pack they were born in are found by the range of their ids; only moved ones need an index.
 Index("contents_moved", contents.c.pack_id, sqlite_where=contents.c.moved, postgresql_where=contents.c.moved)
+
+#: References that came after a content did (COPY), never 0: a row of `contents` is wide, and dear to change. They are
+#: the first to go.
+more_refs = Table(
+    "more_refs",
+    metadata,
+    Column("content_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("refs", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)

@@ -234,3 +234,22 @@ def test_without_any_domain_a_bare_name_is_refused(site):
     with refused(Kind.INVALID, "has no domain"):
         site.directory.add_user("ana")
     assert site.directory.resolve(Address("postmaster", "")).status is Status.NOT_OURS
+
+
+def test_quota_of_messages_is_inherited_like_that_of_octets(site):
+    site.directory.add_user("ana@example.org")
+    assert site.directory.get_user("ana").quota_messages == 0
+    site.set("limits.default_quota_messages", "1000")
+    assert site.directory.get_user("ana").quota_messages == 1000
+    site.directory.change_domain("example.org", default_quota_messages=50)
+    [target] = site.directory.resolve(Address("ana", "example.org")).targets
+    assert target.quota_messages == 50
+    user = site.directory.change_user("ana", quota_messages=7)
+    assert (user.quota_messages, user.quota_messages_inherited) == (7, False)
+    [target] = site.directory.resolve(Address("ana", "example.org")).targets
+    assert target.quota_messages == 7
+    for wrong in (-2, 1 << 41):
+        with pytest.raises(EstafetaError):
+            site.directory.change_user("ana", quota_messages=wrong)
+    with pytest.raises(EstafetaError):
+        site.directory.change_domain("example.org", default_quota_messages=-1)

@@ -16,8 +16,9 @@ import uvloop
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.core.ids import INBOX, AccountId, PackId
 from estafeta.mail.scan import MessageScanner
-from estafeta.mailboxes.change import SetFlags
+from estafeta.mailboxes.change import Expunge
 from estafeta.mailboxes.service import Mailboxes
+from estafeta.mailboxes.storing import StoreFlags
 from estafeta.mailboxes.values import Arrival, Delivery, Flag
 from estafeta.storage.commit import GroupCommit
 from estafeta.storage.compact import compact
@@ -128,8 +129,8 @@ def test_deliver_and_read(play) -> None:
         assert [piece async for piece in boxes.chunks(row.location)] == [MESSAGE]
         assert (await boxes.status(BEN)).messages == 1
         assert await boxes.used_bytes(ANNA) == len(MESSAGE)
-        assert await boxes.set_flags(SetFlags(ANNA, INBOX, (1,), add=Flag.SEEN)) > 0
-        assert await boxes.expunge(ANNA, INBOX, [1, 2]) == 1
+        assert (await boxes.store_flags(StoreFlags(ANNA, INBOX, ((1, 1),), "add", Flag.SEEN))).modseq > 0
+        assert (await boxes.expunge(Expunge(ANNA, INBOX, ((1, 2),)))).ranges == ((1, 1),)
         assert await boxes.used_bytes(ANNA) == 0
 
     play(scene)
@@ -150,7 +151,7 @@ def test_errors_reach_the_one_who_asked(play) -> None:
     async def scene(site: Site) -> None:
         good = site.mailboxes.deliver(arrival(MESSAGE, ANNA), MESSAGE)
         with pytest.raises(EstafetaError) as caught:
-            await site.mailboxes.expunge(ANNA, 99, [1])  # type: ignore[arg-type]
+            await site.mailboxes.expunge(Expunge(ANNA, 99, ((1, 1),)))  # type: ignore[arg-type]
         assert caught.value.kind is Kind.NOT_FOUND
         assert (await good)[0].uid == 1
 
@@ -248,7 +249,7 @@ def test_a_content_that_moved_hours_ago_is_found(play) -> None:
         assert not site.packs.path(rows[0].location.pack_id).exists()
         assert await site.mailboxes.read(rows[0].location) == b"0"
         assert [piece async for piece in site.mailboxes.chunks(rows[1].location)] == [b"1"]
-        await site.mailboxes.expunge(ANNA, INBOX, [1])
+        await site.mailboxes.expunge(Expunge(ANNA, INBOX, ((1, 1),)))
         compact(site.process.database, site.packs, dead_percent=-1, grace_seconds=0)
         with pytest.raises(DamagedRecordError):
             await site.mailboxes.read(rows[0].location)

@@ -11,7 +11,8 @@ from estafeta.core.errors import EstafetaError, Kind
 from estafeta.core.ids import AccountId, ContentId, PackId
 from estafeta.directory.model import ALL_SERVICES, Account
 from estafeta.directory.settings_model import Auth, Limits, Pop3, Settings
-from estafeta.mailboxes.values import Snapshot, SnapshotRow
+from estafeta.mailboxes.change import Expunge
+from estafeta.mailboxes.values import Expunged, Snapshot, SnapshotRow, ranges_of
 from estafeta.net.pump import Pump
 from estafeta.protocols.sasl import ScramKeys, make_scram_keys
 from estafeta.servers.pop3 import Pop3Service, Pop3Shared
@@ -73,12 +74,13 @@ class FakeMailboxes:
         )
         return Snapshot(1234567890, tuple(rows))
 
-    async def expunge(self, account_id: AccountId, mailbox_id: int, uids: Sequence[int]) -> int:
+    async def expunge(self, wanted: Expunge) -> Expunged:
         await asyncio.sleep(0)
         if self.full:
             raise EstafetaError(Kind.TEMPORARY, "The disk is full; try again later.")
-        self.expunged.append(list(uids))
-        return len([self.contents.pop(uid) for uid in uids if uid in self.contents])
+        uids = [uid for first, last in wanted.ranges for uid in range(first, last + 1)]
+        self.expunged.append(uids)
+        return Expunged(1, ranges_of([uid for uid in uids if self.contents.pop(uid, None) is not None]))
 
     def read_cached(self, location: Location) -> bytes | None:
         uid = location.content_id

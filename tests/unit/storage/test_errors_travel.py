@@ -6,7 +6,7 @@ import pytest
 
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.core.ids import PackId
-from estafeta.mailboxes import change
+from estafeta.mailboxes import annotations, appending, change, copying, folders, sharing, storing, urlkeys
 from estafeta.mailboxes.deliver import deliver
 from estafeta.storage.database import ConflictError, DiskFullError
 from estafeta.storage.packs import DamagedRecordError, Location, content_id
@@ -33,11 +33,19 @@ def test_errors(error: EstafetaError) -> None:
     [
         deliver,
         change.expunge,
-        change.set_flags,
-        change.create_mailbox,
-        change.rename_mailbox,
-        change.delete_mailbox,
         change.purge_account,
+        copying.copy_messages,
+        storing.store_flags,
+        appending.append_messages,
+        folders.create_mailbox,
+        folders.rename_mailbox,
+        folders.delete_mailbox,
+        folders.set_subscribed,
+        folders.claim_recent,
+        sharing.set_acl,
+        annotations.set_annotations,
+        urlkeys.url_key,
+        urlkeys.reset_url_keys,
     ],
 )
 def test_operations(operation: object) -> None:

@@ -240,3 +240,86 @@ def test_the_file_is_filled_ahead(packs: Packs) -> None:
     appender.append([os.urandom(5 << 20)])
     assert packs.path(PackId(1)).stat().st_size > size
     appender.close()
+
+
+# Many at once
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@given(
+    st.lists(st.lists(st.binary(max_size=300), max_size=8), min_size=1, max_size=3),
+    st.lists(st.integers(0, 30), max_size=20),
+)
+def test_many_come_back_in_their_order(
+    tmp_path_factory: pytest.TempPathFactory, contents: list[list[bytes]], order: list[int]
+) -> None:
+    packs = Packs(tmp_path_factory.mktemp("packs"))
+    stored = [
+        pair
+        for number, some in enumerate(contents, 1)
+        for pair in zip(appended(packs, *some, pack=number), some, strict=True)
+    ]
+    chosen = [stored[index] for index in order if index < len(stored)]
+    assert packs.read_many([location for location, _ in chosen]) == [content for _, content in chosen]
+    packs.close()
+
+
+def test_many_are_read_in_few_pieces(packs: Packs, monkeypatch: pytest.MonkeyPatch) -> None:
+    contents = [os.urandom(3000) for _ in range(2000)]
+    locations = appended(packs, *contents)
+    reads: list[int] = []
+
+    def pread(fd: int, count: int, offset: int) -> bytes:
+        reads.append(count)
+        return real(fd, count, offset)
+
+    real = os.pread
+    monkeypatch.setattr(packs_module.os, "pread", pread)
+    assert packs.read_many(locations[::-1]) == contents[::-1]
+    assert len(reads) == 6
+    assert max(reads) <= 1 << 20
+    reads.clear()
+    assert packs.read_many([locations[0], locations[1000]]) == [contents[0], contents[1000]]
+    assert len(reads) == 2, "what lies between is not read"
+    reads.clear()
+    zeros = appended(packs, *[bytes(3 << 20)] * 3, pack=2)
+    assert [len(content) for content in packs.read_many(zeros)] == [3 << 20] * 3
+    assert len(reads) == 3, "little on disk may be much in memory"
+
+
+@pytest.mark.parametrize("at", [0, 4, 8, 16, 24, 40])
+def test_a_damaged_one_among_many(packs: Packs, at: int) -> None:
+    contents = [b"%d " % number * 50 for number in range(5)]
+    locations = appended(packs, *contents)
+    with packs.path(1).open("r+b") as file:
+        file.seek(locations[2].offset + at)
+        octet = file.read(1)[0]
+        file.seek(locations[2].offset + at)
+        file.write(bytes([octet ^ 1]))
+    with pytest.raises(DamagedRecordError) as caught:
+        packs.read_many(locations)
+    assert "pack 1 offset" in caught.value.private
+    assert packs.read_many(locations[:2] + locations[3:]) == contents[:2] + contents[3:]
+
+
+def test_many_with_streamed_ones_among_them(packs: Packs) -> None:
+    """A streamed frame does not say its size; an empty content has none."""
+    small = appended(packs, b"a" * 500, b"", b"b" * 500)
+    solo = SoloPack(packs, PackId(2))
+    solo.write(b"c" * 1000)
+    large = solo.finish()
+    solo.close()
+    locations = [small[0], large, small[1], small[2]]
+    assert packs.read_many(locations) == [b"a" * 500, b"c" * 1000, b"", b"b" * 500]
+    assert packs.read_many([]) == []
+
+
+def test_a_build_without_many_at_once(packs: Packs) -> None:
+    class Plain:
+        def decompress(self, frame: memoryview, max_output_size: int) -> bytes:
+            return packs_module.zstandard.ZstdDecompressor().decompress(frame, max_output_size=max_output_size)
+
+    frames = [memoryview(packs_module.zstandard.compress(content)) for content in (b"a", b"bc")]
+    assert packs_module.decompress_many(Plain(), frames, [1, 2]) == [b"a", b"bc"]  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="another size"):
+        packs_module.decompress_many(Plain(), frames, [1, 3])  # type: ignore[arg-type]

@@ -23,7 +23,7 @@ from estafeta.core.errors import EstafetaError, Kind
 from estafeta.core.ids import INBOX, AccountId, MailboxId
 from estafeta.mail.headers import find_header_end, parse_date, split_header
 from estafeta.mailboxes import look
-from estafeta.mailboxes.change import CreateMailbox, check_name, create_mailbox
+from estafeta.mailboxes.folders import CreateMailbox, check_name, create_mailbox
 from estafeta.storage.commit import GroupCommit
 from estafeta.storage.packs import Packs
 
@@ -201,7 +201,7 @@ class Importer:
         if name == "INBOX":
             return Target(self.account_id, INBOX, name)
         use = _SPECIAL_USE.get(name.lower(), "")
-        if use and any(box.special_use == use for box in look.list_mailboxes(database, self.account_id)):
+        if use and any(use in box.special_use.split() for box in look.list_mailboxes(database, self.account_id)):
             use = ""
         made: MailboxId = self.store.group.run(create_mailbox, CreateMailbox(self.account_id, name, use))
         return Target(self.account_id, made, name)

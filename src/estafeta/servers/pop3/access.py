@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from estafeta.protocols.pop3 import events
 from estafeta.protocols.pop3.texts import Text
-from estafeta.protocols.sasl import MECHANISMS
 from estafeta.servers.pop3.session import Pop3Session, log
+from estafeta.servers.signin import offered
 
 
 def capa(session: Pop3Session, event: events.Capabilities) -> None:
@@ -39,14 +39,11 @@ async def stls(session: Pop3Session, event: events.StartTls) -> None:
 def mechanisms(session: Pop3Session) -> tuple[str, ...]:
     """What this connection may use, strongest first."""
     settings, tls = session.settings, session.machine.tls
-    if settings.require_tls and not tls:
-        return ()
-    clear = tls or session.pump.peer in settings.clear_text
-    bound = bool(channel_bindings(session))
-    return tuple(
-        name
-        for name in MECHANISMS
-        if (settings.scram if name.startswith("SCRAM") else clear) and (bound or not name.endswith("-PLUS"))
+    return offered(
+        usable=tls or not settings.require_tls,
+        clear=tls or session.pump.peer in settings.clear_text,
+        scram=settings.scram,
+        bound=bool(channel_bindings(session)),
     )
 
 
@@ -66,11 +63,11 @@ def _capabilities(session: Pop3Session) -> Iterator[bytes]:
     yield b"EXPIRE NEVER"  # RFC 2449 6.7: mail stays until its reader removes it
     if settings.login_delay_seconds:
         yield b"LOGIN-DELAY %d" % settings.login_delay_seconds
-    offered = mechanisms(session)
-    if tls or "PLAIN" in offered:
+    sasl = mechanisms(session)
+    if tls or "PLAIN" in sasl:
         yield b"USER"
-    if offered:
-        yield b"SASL " + " ".join(offered).encode()
+    if sasl:
+        yield b"SASL " + " ".join(sasl).encode()
     if settings.stls and not tls and session.service.tls is not None:
         yield b"STLS"
     yield b"UTF8 USER"

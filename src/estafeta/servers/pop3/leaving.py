@@ -4,6 +4,8 @@ from collections.abc import Awaitable
 
 from estafeta.core.errors import EstafetaError
 from estafeta.core.ids import INBOX
+from estafeta.mailboxes.change import Expunge
+from estafeta.mailboxes.values import ranges_of
 from estafeta.protocols.pop3 import events
 from estafeta.protocols.pop3.texts import Text
 from estafeta.servers.pop3.errors import error_code, error_words
@@ -26,7 +28,7 @@ async def _update(session: Pop3Session, maildrop: Maildrop) -> None:
     machine, uids = session.machine, maildrop.deleted_uids()
     try:
         # A message that somebody else removed meanwhile is no error: it is gone, as was wished.
-        await session.service.shared.mailboxes.expunge(maildrop.account_id, INBOX, uids)
+        await session.service.shared.mailboxes.expunge(Expunge(maildrop.account_id, INBOX, ranges_of(uids)))
     except EstafetaError as error:
         # RFC 1939 6: "-ERR some deleted messages not removed"
         log.warning("not removed peer=%s count=%d cause=%r", session.pump.peer, len(uids), error.private)

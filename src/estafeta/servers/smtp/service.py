@@ -41,7 +41,7 @@ class Shared:
     sign_in: SignIn
     intake: Intake
     space: Space
-    used_bytes: Callable[[AccountId], Awaitable[int]]
+    usage: Callable[[AccountId], Awaitable[tuple[int, int]]]
 
 
 class SmtpService:

@@ -154,7 +154,7 @@ class SmtpSession:
             self.machine.answer(_TOO_BIG)
             return None
         targets = tuple(target for target in resolution.targets if isinstance(target, LocalTarget))
-        if any(target.quota_bytes for target in targets):
+        if any(target.quota_bytes or target.quota_messages for target in targets):
             return self._check_quota(address, targets, limit, declared)
         self._take_recipient(address, targets, limit)
         return None
@@ -163,8 +163,9 @@ class SmtpSession:
         """R7: a full mailbox is known before the content is sent. The commit looks again."""
         try:
             for target in targets:
-                used = await self._service.shared.used_bytes(target.account_id)
-                if target.quota_bytes and used + declared >= target.quota_bytes:
+                used, messages = await self._service.shared.usage(target.account_id)
+                too_large = target.quota_bytes and used + declared >= target.quota_bytes
+                if too_large or (target.quota_messages and messages >= target.quota_messages):
                     self.machine.answer(_FULL)
                     return
         except EstafetaError as error:
