@@ -47,6 +47,7 @@ class LiveWorker:
     connections: int
     accepted: int
     loop_lag_ms: float
+    search_waiting: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ def describe_worker(worker: Worker) -> LiveWorker:
         connections=int(number("connections")),
         accepted=int(number("accepted")),
         loop_lag_ms=round(float(number("loop_lag_ms")), 3),
+        search_waiting=int(number("search_waiting")),
     )
 
 
@@ -121,6 +123,11 @@ def examine_live(live: Live, node: Node) -> Findings:
             found.problems.append(
                 f"The {worker_name(worker.index)} is slow to answer ({worker.loop_lag_ms:.0f} ms): see its load."
             )
+    waiting = sum(worker.search_waiting for worker in live.workers)
+    if waiting:
+        found.notes.append(
+            f"{waiting} messages wait to be indexed for search: until then, searches read them one by one."
+        )
     bound = {(one.service, one.configured) for one in live.listeners}
     for listener in node.config.listeners:
         if listener.start and (listener.service, listener.place) not in bound:

@@ -16,7 +16,7 @@ from estafeta.app.config import Node, load_node
 from estafeta.app.home import Home
 from estafeta.app.notify import Notifier
 from estafeta.app.supervisor import Supervisor, worker_count
-from estafeta.app.workers import WRITER, Work
+from estafeta.app.workers import INDEXER, WRITER, Work
 from estafeta.certificates.store import CertificateStore
 from estafeta.core.errors import EstafetaError, Kind
 
@@ -126,9 +126,10 @@ def _identity(node: Node) -> privileges.Identity | None:
 def _real_worker() -> Work:
     # Imported before the fork, so that all workers share the memory of the code, and before root is given up, so that
     # the code may be where only root can read.
-    from estafeta.app import worker, writer
+    from estafeta.app import indexer, worker, writer
 
-    return lambda context: (writer.run if context.index == WRITER else worker.run)(context)
+    others = {WRITER: writer.run, INDEXER: indexer.run}
+    return lambda context: others.get(context.index, worker.run)(context)
 
 
 def _say(text: str) -> None:

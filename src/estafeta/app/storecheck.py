@@ -9,6 +9,7 @@ from estafeta.app.pidfile import PidFile, lock
 from estafeta.core.errors import EstafetaError
 from estafeta.mailboxes.repair import mend_counters, mend_messages, mend_references
 from estafeta.mailboxes.verify import check_accounts, check_references
+from estafeta.search.service import forget_everything
 from estafeta.storage import migrate
 from estafeta.storage.compact import GRACE_SECONDS, CompactReport, compact
 from estafeta.storage.database import Database
@@ -30,7 +31,12 @@ def repair(node: Node, database: Database, packs: Packs, progress: Progress) -> 
     server runs."""
     held = _lock(node)
     try:
-        yield from mend(database, packs, node.data / "damaged", progress)
+        mended = False
+        for sentence in mend(database, packs, node.data / "damaged", progress):
+            mended = True
+            yield sentence
+        if mended:  # contents may not be what they were when they were indexed
+            forget_everything(database, node.data / "search")
     finally:
         held.release()
 

@@ -23,7 +23,7 @@ from estafeta.app.context import WorkerContext
 from estafeta.app.control import ControlServer
 from estafeta.app.notify import Notifier
 from estafeta.app.report import Live, describe_listener, describe_worker
-from estafeta.app.workers import SIGNALS, WRITER, Work, Worker
+from estafeta.app.workers import INDEXER, SIGNALS, WRITER, Work, Worker
 from estafeta.core.errors import EstafetaError, Kind
 
 _log = logging.getLogger("estafeta.supervisor")
@@ -55,7 +55,7 @@ class Supervisor:
     ) -> None:
         self.node = node
         self.bound = bound
-        self.workers = [Worker(index) for index in (WRITER, *range(count))]
+        self.workers = [Worker(index) for index in (WRITER, INDEXER, *range(count))]
         self.started = time.time()
         self._work, self._lock, self._check, self._notifier, self._say = work, lock, check, notifier, say
         self._selector = selectors.DefaultSelector()
@@ -163,7 +163,7 @@ class Supervisor:
         self._selector.register(worker.control, selectors.EVENT_READ, lambda: self._heard(worker))
 
     def _context(self, index: int, control: socket.socket) -> WorkerContext:
-        sockets = () if index == WRITER else tuple(self.bound)
+        sockets = tuple(self.bound) if index >= 0 else ()
         return WorkerContext(self.node, index, sockets, control)
 
     def _heard(self, worker: Worker) -> None:
@@ -171,7 +171,7 @@ class Supervisor:
             return
         if not worker.hear():
             self._hang_up(worker)
-        elif worker.ready and not self._announced and all(each.ready for each in self.workers):
+        elif worker.ready and not self._announced and all(each.ready for each in self._needed()):
             self._announce()
 
     def _hang_up(self, worker: Worker) -> None:
@@ -181,12 +181,17 @@ class Supervisor:
             worker.control.close()
             worker.control = None
 
+    def _needed(self) -> list[Worker]:
+        """Those without which nothing is served: all but the indexer."""
+        return [worker for worker in self.workers if worker.index != INDEXER]
+
     def _announce(self) -> None:
         self._announced = True
+        count = sum(worker.index >= 0 for worker in self.workers)
         places = ", ".join(f"{listener.service} {listening.place_of(listener, sock)}" for listener, sock in self.bound)
         self._say(f"estafeta: ready on {places or 'no listener'}")
-        self._notifier.ready(f"{len(self.workers) - 1} workers")
-        _log.info("ready", extra={"workers": len(self.workers) - 1, "pid": os.getpid()})
+        self._notifier.ready(f"{count} workers")
+        _log.info("ready", extra={"workers": count, "pid": os.getpid()})
 
     def _signalled(self) -> None:
         with suppress(BlockingIOError):
@@ -226,10 +231,15 @@ class Supervisor:
         extra = {"who": worker.name, "how": how}
         if self.stopping:
             _log.info("worker ended", extra=extra)
-        elif not worker.was_ready and worker.quick_deaths >= _START_ATTEMPTS and not self._announced:
+        elif self._hopeless(worker):
             self._give_up(worker)
         else:
             _log.error("worker died; starting another", extra={**extra, "wait_seconds": worker.schedule()})
+
+    def _hopeless(self, worker: Worker) -> bool:
+        """Whether the start fails because of this one."""
+        failed = not worker.was_ready and worker.quick_deaths >= _START_ATTEMPTS
+        return failed and not self._announced and worker in self._needed()
 
     def _give_up(self, worker: Worker) -> None:
         sentence = f"The workers do not start ({worker.last_end}): the log lines above say why."

@@ -33,16 +33,20 @@ LOOPING_DEATHS = 3
 
 #: The number of the writer, the process that makes durable what the workers submit (estafeta.app.writer).
 WRITER = -1
+#: The number of the indexer, which keeps the search index up to date (estafeta.app.indexer). Nobody waits for it.
+INDEXER = -2
+_NAMES = {WRITER: "writer", INDEXER: "indexer"}
 
 
 def worker_name(index: int) -> str:
-    """`writer`, or `worker N`."""
-    return "writer" if index == WRITER else f"worker {index}"
+    """`writer`, `indexer`, or `worker N`."""
+    return _NAMES.get(index, f"worker {index}")
 
 
 @dataclass(slots=True)
 class Worker:
-    """A place among the workers; its process changes, its number does not. The writer has the number WRITER."""
+    """A place among the workers; its process changes, its number does not. The writer has the number WRITER, the
+    indexer INDEXER."""
 
     index: int
     pid: int = 0
@@ -165,7 +169,7 @@ def _child(parent: int, context: WorkerContext, work: Work, forget: Callable[[],
     try:
         _own_signals()
         forget()
-        app_logging.configure(context.node, "writer" if context.index == WRITER else f"worker={context.index}")
+        app_logging.configure(context.node, _NAMES.get(context.index, f"worker={context.index}"))
         status = work(context) if end_with_parent(parent) else 0
     except EstafetaError as error:
         status = 1

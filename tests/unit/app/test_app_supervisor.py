@@ -96,12 +96,9 @@ def test_a_life(home: Home):
         assert pidfile.running_pid(home.pid_file) == process.pid
         until(lambda: all(worker.accepted for worker in live(home).workers), "the workers report")
         found = live(home)
-        assert [worker.state for worker in found.workers] == [
-            "running",
-            "running",
-            "running",
-        ]  # the writer and two workers
-        assert [worker.accepted for worker in found.workers] == [39, 40, 41]
+        # The writer, the indexer, and two workers.
+        assert [worker.state for worker in found.workers] == ["running"] * 4
+        assert [worker.accepted for worker in found.workers] == [39, 38, 40, 41]
         assert all(worker.memory_kib > 0 for worker in found.workers)
         assert examine_live(found, load_node(home)).problems == []
         port = int(found.listeners[0].place.rpartition(":")[2])
@@ -155,7 +152,7 @@ def test_a_worker_that_crashes_again_and_again_is_a_problem(home: Home):
             return any("again and again" in one for one in examine_live(live(home), load_node(home)).problems)
 
         until(looping, "status says so")
-        assert live(home).workers[2].state == "running"
+        assert live(home).workers[3].state == "running"
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=20)
         assert "ValueError: a mistake" in log
