@@ -26,9 +26,11 @@ class Service(StrEnum):
     LMTP = "lmtp"
     POP3 = "pop3"
     POP3S = "pop3s"
+    IMAP = "imap"
+    IMAPS = "imaps"
 
 
-#: The registered ports (RFC 5321, 6409, 8314, 1939); LMTP has none of its own: 24 is "any private mail system".
+#: The registered ports (RFC 5321, 6409, 8314, 1939, 9051); LMTP has none of its own: 24 is "any private mail system".
 STANDARD_PORTS = {
     Service.SMTP: 25,
     Service.SUBMISSION: 587,
@@ -36,9 +38,11 @@ STANDARD_PORTS = {
     Service.LMTP: 24,
     Service.POP3: 110,
     Service.POP3S: 995,
+    Service.IMAP: 143,
+    Service.IMAPS: 993,
 }
 #: Services whose first octet is already TLS (RFC 8314 3).
-IMPLICIT_TLS = frozenset({Service.SUBMISSIONS, Service.POP3S})
+IMPLICIT_TLS = frozenset({Service.SUBMISSIONS, Service.POP3S, Service.IMAPS})
 
 
 class LogLevel(StrEnum):
@@ -68,7 +72,7 @@ _HOST = r"^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-
 class ListenerConfig(_Table):
     """One `[[listener]]`: a service on an address and port, or on a Unix socket."""
 
-    service: Annotated[Service, Field(description="smtp, submission, submissions, lmtp, pop3 or pop3s")]
+    service: Annotated[Service, Field(description="smtp, submission, submissions, lmtp, pop3, pop3s, imap or imaps")]
     address: Annotated[
         str, Field(min_length=1, description="IP address or host name to bind; `*` is every IPv4 and IPv6 address")
     ] = "*"

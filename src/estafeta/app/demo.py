@@ -67,7 +67,7 @@ def render_screen(demo: Demo) -> str:
     """What a newcomer reads: who is there, where, and commands that work as they stand."""
     (alice, alice_password), (bob, bob_password) = demo.passwords.items()
     submission, submissions = demo.port(Service.SUBMISSION), demo.port(Service.SUBMISSIONS)
-    smtp, pop3s = demo.port(Service.SMTP), demo.port(Service.POP3S)
+    smtp, pop3s, imaps = demo.port(Service.SMTP), demo.port(Service.POP3S), demo.port(Service.IMAPS)
     moved = f"\n  Ports from {demo.moved_from} on are taken, so these are others.\n" if demo.moved_from else ""
     return f"""
   Estafeta demonstration in {demo.node.home.root}
@@ -80,6 +80,7 @@ def render_screen(demo: Demo) -> str:
     SMTP        {smtp}    mail from other servers, STARTTLS
     submission  {submission}    sending, STARTTLS        submissions {submissions}    sending, TLS
     POP3        {demo.port(Service.POP3)}    reading, STLS            POP3S       {pop3s}    reading, TLS
+    IMAP        {demo.port(Service.IMAP)}    reading, STARTTLS        IMAPS       {imaps}    reading, TLS
 
   Send a message from alice to bob:
     printf 'From: {alice}\\nTo: {bob}\\nSubject: Hello\\n\\nIt works.\\n' | \\
@@ -93,6 +94,7 @@ context=ssl._create_unverified_context()); s.login('{alice}', '{alice_password}'
 s.sendmail('{alice}', '{bob}', 'Subject: Hello from Python')"
 
   Read it as bob:
+    curl -sk imaps://{_ADDRESS}:{imaps}/'INBOX;MAILINDEX=1' -u {bob}:{bob_password}
     curl -sk pop3s://{_ADDRESS}:{pop3s}/1 -u {bob}:{bob_password}
 
   How it is, from another terminal:

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import uvloop
@@ -33,13 +34,18 @@ from estafeta.certificates.tls import ListenerTls, TlsCertificates
 from estafeta.core.errors import EstafetaError
 from estafeta.directory.auth import Authenticator
 from estafeta.directory.resolver import Resolver
+from estafeta.directory.service import Directory
 from estafeta.directory.settings import SiteSettings
 from estafeta.intake.accept import Intake
+from estafeta.mailboxes.feed import ChangeFeed
 from estafeta.mailboxes.service import Mailboxes
 from estafeta.net import bus
 from estafeta.net.pump import Connections
 from estafeta.net.tls import TlsOffer
 from estafeta.protocols.smtp.limits import Mode
+from estafeta.search.service import TextSearch, limits_of
+from estafeta.servers.imap.people import People
+from estafeta.servers.imap.service import ImapService, ImapShared
 from estafeta.servers.pop3.service import Pop3Service, Pop3Shared
 from estafeta.servers.signin import SignIn
 from estafeta.servers.smtp.service import Addresses, Shared, SmtpService
@@ -61,13 +67,18 @@ _MODES = {
 _TICK_SECONDS = 1.0
 #: Announcements may be lost (estafeta.net.bus): versions in the database are asked this often.
 _POLL_TICKS = 5
+_FEED_TICKS = 20
 
 #: A thread that parses something huge gives way to the event loop this often (Python's default is 5 ms).
 _SWITCH_SECONDS = 0.001
 #: Sessions come and go by reference counting; cycles are rare, so the collector looks seldom.
 _GC_NET_ALLOCATIONS = 20_000
 
-MailService = SmtpService | Pop3Service
+_IMAP = frozenset({ServiceName.IMAP, ServiceName.IMAPS})
+#: Threads for searches and the like; what is short has asyncio's own.
+_LONG_WORK = 2
+
+MailService = SmtpService | Pop3Service | ImapService
 
 
 def run(context: WorkerContext) -> int:
@@ -122,7 +133,14 @@ class Worker:
                 worker=context.index,
             ),
             self.space,
-            self.mailboxes.used_bytes,
+            self.mailboxes.usage,
+        )
+        self.feed = ChangeFeed(loop, context.home.run, f"worker-{context.index}")
+        self.long_work = ThreadPoolExecutor(_LONG_WORK, thread_name_prefix="long")
+        self.search = TextSearch(self.database, self.packs, context.node.data / "search", limits_of(settings.search))
+        self.directory = Directory(self.database, time.time, self.settings)
+        self.imap_shared = ImapShared(
+            self.mailboxes, sign_in, self.feed, self.search, People(self.directory), self.space, self.long_work
         )
         self.jobs = Jobs(self.database, self.packs, self.settings, holder=f"{context.config.hostname}:{os.getpid()}")
         self.tls = self._load_tls()
@@ -131,6 +149,7 @@ class Worker:
         self._ticker: asyncio.Task[None] | None = None
         self._ear: asyncio.DatagramTransport | None = None
         self._polling: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Listen, and tell the supervisor."""
@@ -165,6 +184,9 @@ class Worker:
             connections.abort()
         await self.writer.stop()
         self.jobs.stop()
+        self.feed.close()
+        self.long_work.shutdown(cancel_futures=True)
+        self.search.close()
         if self._ear is not None:
             self._ear.close()
         self._bus.close()
@@ -193,6 +215,8 @@ class Worker:
         offer = self._offer(listener.certificate)
         hostname = listener.domain or self.context.config.hostname
         settings, loop = self.settings.current, self.loop
+        if listener.service in _IMAP:
+            return ImapService(self.imap_shared, settings, hostname=hostname, tls=offer, loop=loop)
         mode = _MODES.get(listener.service)
         if mode is None:
             return Pop3Service(self.pop3_shared, settings, hostname=hostname, tls=offer, loop=loop)
@@ -221,10 +245,15 @@ class Worker:
     def _heard(self, topic: str) -> None:
         """Something changed, in this process or another."""
         if topic == "directory":
-            self.resolver.forget()
-            self.authenticator.forget()
+            self._forget_directory()
         elif topic == "settings":
             self._poll_soon()
+
+    def _forget_directory(self) -> None:
+        """What is remembered of people may be wrong now."""
+        self.resolver.forget()
+        self.directory.forget()
+        self.authenticator.forget()
 
     def _poll_soon(self) -> None:
         if self._polling is None or self._polling.done():
@@ -235,7 +264,7 @@ class Worker:
         try:
             changed = await asyncio.to_thread(self.settings.poll_version)
             if await asyncio.to_thread(self.resolver.poll_version):
-                self.authenticator.forget()
+                self._forget_directory()
         except EstafetaError as error:
             log.warning("settings could not be read", extra={"cause": error.private or error.public})
             return
@@ -244,10 +273,10 @@ class Worker:
 
     def _use_settings(self) -> None:
         settings = self.settings.current
-        self.resolver.forget()
-        self.authenticator.forget()
+        self._forget_directory()
         self.space.minimum_free_bytes = settings.store.minimum_free_mib << 20
         self.sign_in.use(parallel=settings.auth.max_parallel_hashes, iterations=settings.auth.scram_iterations)
+        self.search.use(limits_of(settings.search))
         for _, _, service in self.services:
             service.use(settings)
         self._use_certificates()
@@ -288,6 +317,15 @@ class Worker:
             count += 1
             if count % _POLL_TICKS == 0:
                 self._poll_soon()
+            if count % _FEED_TICKS == 0 and (self._looking is None or self._looking.done()):
+                self._looking = self.loop.create_task(self._look_again())
+
+    async def _look_again(self) -> None:
+        """Announcements may be lost: see whether a mailbox that somebody watches changed all the same."""
+        try:
+            await self.feed.look_again(self.database)
+        except EstafetaError as error:
+            log.warning("mailboxes could not be looked at", extra={"cause": error.private or error.public})
 
     def _report(self, lag: float) -> None:
         services = [service for _, _, service in self.services]

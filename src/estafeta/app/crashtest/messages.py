@@ -28,8 +28,14 @@ class Maker:
         dice = random.Random(self.seed * 7_368_787 + number)  # noqa: S311 - not a secret
         text = dice.randbytes(_size(dice) // 2).hex().encode()
         lines = [text[at : at + _LINE] for at in range(0, len(text), _LINE)]
-        head = b"X-Crash-Id: %d\r\nFrom: <load@crash.test>\r\nSubject: Crash test %d\r\n\r\n" % (number, number)
-        return head + b"\r\n".join([b".", b"..dots", *lines, b"", b"end of %d" % number, b""])
+        head = [
+            b"X-Crash-Id: %d" % number,
+            b"Message-ID: <%d@crash.test>" % number,
+            b"From: <load@crash.test>",
+            b"Subject: Crash test %d" % number,
+            b"\r\n",
+        ]
+        return b"\r\n".join(head) + b"\r\n".join([b".", b"..dots", *lines, b"", b"end of %d" % number, b""])
 
 
 def find_number(stored: bytes) -> int | None:

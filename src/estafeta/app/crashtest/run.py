@@ -15,7 +15,8 @@ from pathlib import Path
 
 from estafeta.app import listening, storecheck
 from estafeta.app.config import Node, Service
-from estafeta.app.crashtest.count import Count, count
+from estafeta.app.crashtest.count import Count, count, count_books
+from estafeta.app.crashtest.imap_load import ImapLoad, Person
 from estafeta.app.crashtest.load import Load
 from estafeta.app.crashtest.messages import Maker
 from estafeta.app.crashtest.plan import Kill, Round, Target, make_rounds
@@ -24,14 +25,15 @@ from estafeta.app.home import Home
 from estafeta.app.node_file import Choices, ports
 from estafeta.app.setup import set_up
 from estafeta.app.stores import open_site, populate
-from estafeta.app.workers import WRITER
+from estafeta.app.workers import INDEXER, WRITER
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.storage.database import Database
 from estafeta.storage.packs import Packs
 from estafeta.storage.steps import Step
 
 _DOMAIN = "crash.test"
-_USERS = 8
+#: Also how many IMAP connections there can be: each is another user's.
+USERS = 8
 _FIRST_BASE = 30000
 _LOOK_SECONDS = 0.05
 #: A round at a step that is hardly ever passed is ended after this.
@@ -50,6 +52,8 @@ class Options:
     workers: int
     keep: bool
     storage_url: str
+    imap: int = 0
+    """IMAP connections of the load: 0 to 8."""
 
 
 @dataclass(slots=True)
@@ -60,6 +64,8 @@ class Report:
     starts: int = 0
     seconds: float = 0.0
     acknowledged: int = 0
+    changes: dict[str, int] = field(default_factory=dict)
+    """IMAP commands that were acknowledged."""
     broken: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     stop_status: int = 0
@@ -88,8 +94,8 @@ def run(options: Options, show: Show) -> Report:
     report = Report()
     keep = True
     try:
-        node, addresses = _prepare(Home.at(directory / "home"), options)
-        _Run(options, node, addresses, report, show, directory / "serve.log").run()
+        node, people = _prepare(Home.at(directory / "home"), options)
+        _Run(options, node, people, report, show, directory / "serve.log").run()
         keep = options.keep or not report.passed
     except EstafetaError as error:
         raise EstafetaError(error.kind, f"{error.public} Everything is in {directory}.", error.private) from error
@@ -108,16 +114,18 @@ class _Run:
     """One run over a prepared home."""
 
     def __init__(
-        self, options: Options, node: Node, addresses: list[str], report: Report, show: Show, log: Path
+        self, options: Options, node: Node, people: list[Person], report: Report, show: Show, log: Path
     ) -> None:
         self._options = options
         self._node = node
-        self._addresses = addresses
+        self._addresses = [person.address for person in people]
         self._report = report
         self._show = show
         self._log = log
-        self._maker = Maker(options.seed, len(addresses))
-        self._load = Load(_port(node), self._maker, addresses, options.sessions)
+        self._maker = Maker(options.seed, len(people))
+        self._load = Load(_port(node, Service.SMTP), self._maker, self._addresses, options.sessions)
+        numbers = self._load.ledger.numbers
+        self._imap = ImapLoad(_port(node, Service.IMAPS), self._maker, people[: options.imap], numbers.__next__)
         self._began = time.monotonic()
 
     def run(self) -> None:
@@ -129,6 +137,7 @@ class _Run:
                 tree = self._start(plan.crash_at)
                 if number == 0:
                     self._load.start()
+                    self._imap.start()
                 self._live(tree, plan)
                 if self._enough():
                     break
@@ -139,11 +148,13 @@ class _Run:
                 tree.kill()
             tree = self._start("")
             self._load.stop()
+            self._imap.stop()
             self._report.stop_status = tree.stop()
         finally:
             if tree is not None:
                 tree.kill()
             self._load.stop()
+            self._imap.stop()
         self._judge()
 
     def _start(self, crash_at: str) -> Tree:
@@ -169,14 +180,14 @@ class _Run:
 
     def _kill(self, tree: Tree, kill: Kill) -> None:
         pids = tree.processes()
-        writer = pids.pop(WRITER, 0)
+        writer, indexer = pids.pop(WRITER, 0), pids.pop(INDEXER, 0)
         match kill.target:
             case Target.WORKER:
                 victims = [list(pids.values())[int(kill.choice * len(pids))]] if pids else []
             case Target.WRITER:
                 victims = [writer] if writer else []
             case Target.ALL:
-                victims = [pid for pid in (writer, *pids.values()) if pid]
+                victims = [pid for pid in (writer, indexer, *pids.values()) if pid]
         for pid in victims:
             if tree.kill_process(pid):
                 self._note(kill.target)
@@ -207,15 +218,17 @@ class _Run:
         report, ledger = self._report, self._load.ledger
         report.seconds = time.monotonic() - self._began
         report.acknowledged = len(ledger.acknowledged)
-        report.broken = ledger.broken
+        report.changes = self._imap.changes()
+        report.broken = ledger.broken + self._imap.broken
         self._show(report)
 
     def _judge(self) -> None:
         self._tell()
         report = self._report
-        report.refused = dict(self._load.ledger.refused)
+        report.refused = {**self._load.ledger.refused, **self._imap.refused}
         report.tracebacks = self._log.read_bytes().count(b"Traceback (most recent call last)")
         report.counted = count(self._node, self._load.ledger, self._maker, self._addresses)
+        count_books(self._node, self._imap.books.values(), self._maker, report.counted)
         report.problems = _verify(self._node)
 
 
@@ -229,24 +242,24 @@ def _verify(node: Node) -> list[str]:
         database.close()
 
 
-def _prepare(home: Home, options: Options) -> tuple[Node, list[str]]:
-    """A home with a domain and users without passwords: nobody signs in here."""
+def _prepare(home: Home, options: Options) -> tuple[Node, list[Person]]:
+    """A home with a domain and users."""
     # Not always the same: two tests may begin at the same moment.
     first = _FIRST_BASE + secrets.randbelow(1000)
     base = listening.free_port_base("127.0.0.1", ports(0).values(), first)
     choices = Choices(_DOMAIN, f"mail.{_DOMAIN}", port_base=base, database_url=options.storage_url)
     node = set_up(home, choices, lambda node: populate(node, _DOMAIN, {})).node
-    addresses = [f"user{number}@{_DOMAIN}" for number in range(_USERS)]
+    people = [Person(f"user{number}@{_DOMAIN}", secrets.token_hex(16)) for number in range(USERS)]
     with open_site(node) as site:
         if options.storage_url and any(held for held, _ in site.usage().values()):
             raise EstafetaError(Kind.EXISTS, "The database holds mail already: give the crash test an empty one.")
-        for address in addresses:
-            site.directory.add_user(address)
-    return node, addresses
+        for person in people:
+            site.directory.add_user(person.address, password=person.password)
+    return node, people
 
 
-def _port(node: Node) -> int:
-    return next(listener.tcp_port for listener in node.config.listeners if listener.service is Service.SMTP)
+def _port(node: Node, service: Service) -> int:
+    return next(listener.tcp_port for listener in node.config.listeners if listener.service is service)
 
 
 def kill_lines(report: Report) -> Sequence[tuple[str, int]]:

@@ -1,0 +1,44 @@
+"""SORT (RFC 5256) with RETURN (ESORT, RFC 5267) and DISPLAYFROM, DISPLAYTO (RFC 5957)."""
+
+from collections.abc import Sequence
+
+from estafeta.protocols.imap.commands import Sort, SortKey
+from estafeta.protocols.imap.replies import Reply, ok
+from estafeta.protocols.imap.searchkeys import SearchKey
+from estafeta.servers.imap.contexts import keep_context
+from estafeta.servers.imap.longwork import run_long
+from estafeta.servers.imap.searching import Found, Searcher
+from estafeta.servers.imap.searchresult import esearch, plain, returns_nothing, saved, sequence_numbers
+from estafeta.servers.imap.searchscope import scope_of, searcher, selected_of, sort_these
+from estafeta.servers.imap.session import ImapSession
+
+
+async def sort(session: ImapSession, event: Sort) -> Reply:
+    """What matches, in the order of the criteria."""
+    selected = selected_of(session)
+    keep = event.returning is not None and "SAVE" in event.returning.options
+    scope = await scope_of(selected)
+    if keep:
+        # RFC 5182 2.1: should it fail, the result is empty.
+        selected.saved = ()
+    found = await run_long(
+        session, lambda progress: find_sorted(searcher(session, scope, progress), event.key, event.criteria)
+    )
+    numbers = found.uids if event.uid else sequence_numbers(await selected.uids(), found.uids)
+    returning = event.returning
+    if returning is None:
+        session.untagged(plain(b"SORT", numbers, max(found.modseqs.values(), default=0)))
+        return ok("SORT completed.")
+    if not returns_nothing(returning):
+        session.untagged(esearch(session.machine.tag, numbers, found, returning, uid=event.uid))
+    if keep:
+        selected.saved = saved(found.uids, returning)
+    if "UPDATE" in returning.options:
+        keep_context(session, selected, event.key, found.uids, uid=event.uid, criteria=event.criteria)
+    return ok("SORT completed.")
+
+
+def find_sorted(search: Searcher, key: SearchKey, criteria: Sequence[SortKey]) -> Found:
+    """What matches, sorted. Runs in a thread."""
+    found = search.find(key)
+    return Found(sort_these(search, found.uids, criteria, found.relevancy), found.modseqs, found.relevancy)
