@@ -66,7 +66,7 @@ def free_base() -> int:
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     # Below the ports that the kernel gives to clients, and away from those of other tests.
     for base in range(22000 + 1000 * worker, 32000, 2000):
-        if all(_is_free(base + port) for port in (24, 25, 110, 465, 587, 995)):
+        if all(_is_free(base + port) for port in (24, 25, 110, 143, 465, 587, 993, 995)):
             return base
     pytest.skip("no free ports on loopback")
 
@@ -89,6 +89,9 @@ def make_home(home: Path, base: int) -> None:
     for name in ("alice", "bob", "carol"):
         added = run_command(home, "user", "add", f"{name}@example.test", "--password-stdin", input=PASSWORD)
         assert added.returncode == 0, added.stderr
+    # Clients that verify a host name reach the server by this one.
+    renewed = run_command(home, "certificate", "renew", "--host", "localhost")
+    assert renewed.returncode == 0, renewed.stderr
 
 
 def start_server(home: Path, base: int, *args: str) -> Server:

@@ -1,4 +1,7 @@
-"""Two hundred kills: nothing that was acknowledged is lost, nothing is torn, the store is whole."""
+"""Two hundred kills: nothing that was acknowledged is lost, nothing is torn, the store is whole.
+
+Beside the deliveries, IMAP connections append, store, copy, move and expunge.
+"""
 
 from itertools import islice
 
@@ -12,7 +15,7 @@ SEED = 20_240_601
 
 
 def crash(kills: int, *, seed: int, step: Step | None = None, storage_url: str = "", **more: int) -> Report:
-    options = Options(kills, 240, seed, step, more.get("sessions", 8), 2, False, storage_url)
+    options = Options(kills, 240, seed, step, more.get("sessions", 8), 2, False, storage_url, more.get("imap", 0))
     report = run(options, lambda report: None)
     assert report.counted.lost == []
     assert report.counted.torn == []
@@ -22,6 +25,7 @@ def crash(kills: int, *, seed: int, step: Step | None = None, storage_url: str =
     assert report.total_kills >= kills
     assert report.acknowledged > kills
     assert report.counted.messages >= report.acknowledged
+    assert bool(more.get("imap")) == bool(report.counted.imap_messages)
     assert report.passed
     assert not report.home
     return report
@@ -30,7 +34,8 @@ def crash(kills: int, *, seed: int, step: Step | None = None, storage_url: str =
 @pytest.mark.crash
 @pytest.mark.timeout(400)
 def test_killed_at_random_moments_and_at_every_step():
-    report = crash(160, seed=SEED)
+    report = crash(160, seed=SEED, imap=4)
+    assert {"APPEND", "STORE", "COPY", "MOVE", "EXPUNGE"} == set(report.changes)
     assert {"one worker", "the writer", "all at once", "whole tree"} <= set(report.kills)
     assert {f"at {step}" for step in Step} <= set(report.kills)
 
@@ -39,14 +44,14 @@ def test_killed_at_random_moments_and_at_every_step():
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("step", [Step.CONTENT_SYNCED, Step.SQL_COMMITTED])
 def test_killed_at_one_step(step: Step):
-    report = crash(10, seed=SEED, step=step, sessions=20)
+    report = crash(10, seed=SEED, step=step, sessions=12, imap=6)
     assert set(report.kills) <= {f"at {step}", "whole tree"}
 
 
 @pytest.mark.crash
 @pytest.mark.timeout(300)
 def test_killed_on_postgresql(postgres_url: str):
-    crash(20, seed=SEED, storage_url=postgres_url)
+    crash(20, seed=SEED, storage_url=postgres_url, imap=3)
 
 
 def test_the_same_seed_gives_the_same_schedule():

@@ -28,8 +28,9 @@ from estafeta.directory.passwords import PasswordProfile
 from estafeta.directory.service import Directory
 from estafeta.directory.settings_model import Auth, Pop3, Settings
 from estafeta.mail.scan import MessageScanner
+from estafeta.mailboxes.change import Expunge
 from estafeta.mailboxes.service import Mailboxes
-from estafeta.mailboxes.values import Arrival, Delivery
+from estafeta.mailboxes.values import Arrival, Delivery, ranges_of
 from estafeta.servers.pop3 import Pop3Service, Pop3Shared
 from estafeta.servers.signin import SignIn
 from estafeta.storage import migrate
@@ -107,7 +108,7 @@ class Server:
 
     async def _empty(self) -> None:
         rows = (await self.mailboxes.snapshot(self.account_id)).rows
-        await self.mailboxes.expunge(self.account_id, INBOX, [row.uid for row in rows])
+        await self.mailboxes.expunge(Expunge(self.account_id, INBOX, ranges_of(row.uid for row in rows)))
 
     def _run(self) -> None:
         try:
