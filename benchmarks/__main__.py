@@ -13,7 +13,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import delivery, large_mailbox, machine, pop3, report, start
+from benchmarks import (
+    delivery,
+    imap_idle,
+    imap_login,
+    imap_read,
+    imap_search,
+    imap_select,
+    imap_write,
+    large_mailbox,
+    machine,
+    pop3,
+    report,
+    start,
+)
 from benchmarks.bench import Bench, Section
 from benchmarks.clients import Clients
 from benchmarks.server import Skip
@@ -23,6 +36,12 @@ PARTS: dict[str, Callable[[Bench], Section | None]] = {
     "delivery": delivery.run,
     "large_mailbox": large_mailbox.run,
     "pop3": pop3.run,
+    "imap_read": imap_read.run,
+    "imap_search": imap_search.run,
+    "imap_select": imap_select.run,
+    "imap_write": imap_write.run,
+    "imap_login": imap_login.run,
+    "imap_idle": imap_idle.run,
     "start": start.run,
 }
 
@@ -58,14 +77,20 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--keep", action="store_true", help="keep the servers' directories")
     parser.add_argument("--strict", action="store_true", help="exit status 1 when a target is missed")
     options = parser.parse_args(argv)
-    if unknown := [name for name in options.names if name not in PARTS]:
+    if unknown := [name for name in options.names if not _parts(name)]:
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    options.names = [part for name in options.names for part in _parts(name)] or list(PARTS)
     return options
+
+
+def _parts(name: str) -> list[str]:
+    """The part `name`, or all whose names begin with it: `imap` is all of IMAP."""
+    return [part for part in PARTS if part == name or part.startswith(f"{name}_")]
 
 
 def _measure(bench: Bench, names: list[str], argv: list[str]) -> report.Report:
     where, sections, begun = machine.describe(bench.root), [], time.monotonic()
-    for name in names or PARTS:
+    for name in names:
         bench.say(name)
         try:
             section = PARTS[name](bench)

@@ -9,8 +9,14 @@ from pathlib import Path
 
 from benchmarks.server import Skip
 
-PACKAGES = ("postfix", "dovecot-core", "dovecot-lmtpd", "dovecot-pop3d")
-_NEEDED = ("/usr/sbin/postfix", "/usr/sbin/dovecot", "/usr/lib/dovecot/lmtp", "/usr/lib/dovecot/pop3")
+PACKAGES = ("postfix", "dovecot-core", "dovecot-lmtpd", "dovecot-pop3d", "dovecot-imapd")
+_NEEDED = (
+    "/usr/sbin/postfix",
+    "/usr/sbin/dovecot",
+    "/usr/lib/dovecot/lmtp",
+    "/usr/lib/dovecot/pop3",
+    "/usr/lib/dovecot/imap",
+)
 
 
 def install() -> None:

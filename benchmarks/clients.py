@@ -1,4 +1,4 @@
-"""The clients that load the servers: two small C programs, compiled here with `cc -O2`.
+"""The clients that load the servers: three small C programs, compiled here with `cc -O2`.
 
 They are in C so that they cost little of the machine that the servers share with them, and closed-loop: the next
 command is sent when the reply to the last one has arrived.
@@ -12,7 +12,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.server import DOMAIN, Skip
+from benchmarks.server import DOMAIN, PASSWORD, Skip
 
 OCTETS = 4096
 SOURCES = Path(__file__).parent
@@ -60,6 +60,19 @@ class Fetch:
     p99ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class Login:
+    """One run of `login`: `rate` in sign-ins/s, times from connect to the OK of LOGIN in ms."""
+
+    logins: int
+    failed: int
+    secs: float
+    rate: float
+    p50ms: float
+    p99ms: float
+    cpu: float
+
+
 class Clients:
     """Compiles into `directory`. Raises Skip when there is no C compiler."""
 
@@ -69,7 +82,7 @@ class Clients:
             raise Skip("no C compiler (cc): the load generator is in C")
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
-        for name in ("load", "fetch"):
+        for name in ("load", "fetch", "login"):
             argv = [compiler, "-O2", "-o", str(directory / name), str(SOURCES / f"{name}.c")]
             subprocess.run(argv, check=True)
 
@@ -90,6 +103,12 @@ class Clients:
         """Fetches the whole mailbox `passes` times, a session each."""
         argv = [str(self._directory / "fetch"), "-p", str(port), "-u", user, "-w", password, "-n", str(passes)]
         return [Fetch(**json.loads(line)) for line in _output(argv).splitlines()]
+
+    def login(self, port: int, domain: str, sessions: int, users: int, seconds: float) -> Login:
+        """Signs users u00, u01 ... at `domain` (may be empty) in and out. RuntimeError when any is refused."""
+        argv = [str(self._directory / "login"), "-p", str(port), "-w", PASSWORD, "-D", domain]
+        argv += ["-s", str(sessions), "-u", str(users), "-t", str(seconds)]
+        return Login(**json.loads(_output(argv)))
 
 
 def _output(argv: list[str]) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks.server import Server
@@ -50,9 +52,21 @@ def await_count(paths: list[Path], each: int) -> float:
     return time.monotonic()
 
 
-def fill(path: Path, messages: list[bytes], uid: int) -> None:
-    """Puts messages (LF line ends, as Maildirs have) into an existing Maildir, without haste about the disk."""
+def fill(path: Path, messages: Iterable[bytes], uid: int, where: str = "new") -> None:
+    """Puts messages (LF line ends, as Maildirs have) into an existing Maildir, without haste about the disk; in `cur`
+    every second one is seen.
+
+    Names are such as Dovecot gives, with both sizes, from the same times in every run. They have to be uneven: in names
+    that follow a pattern its hash of them finds most alike, and a session takes four times as long.
+    """
+    rng = random.Random(20261122)
     for number, content in enumerate(messages):
-        file = path / "new" / f"{1_700_000_000 + number}.M{number}P1.bench"
+        seconds = 1_700_000_000 + number
+        name = f"{seconds}.M{rng.randrange(10**6)}P{rng.randrange(300, 32768)}.mail"
+        wire = len(content) + content.count(b"\n")
+        name += f",S={len(content)},W={wire}"
+        flags = (":2,S" if number % 2 else ":2,") if where == "cur" else ""
+        file = path / where / (name + flags)
         file.write_bytes(content)
         os.chown(file, uid, uid)
+        os.utime(file, (seconds, seconds))
