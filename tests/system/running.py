@@ -10,8 +10,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from estafeta.app.config import load_node
+from estafeta.app.home import Home
+from estafeta.app.stores import open_site
 
 ESTAFETA = [sys.executable, "-m", "estafeta"]
 PASSWORD = "correct horse"
@@ -86,12 +91,17 @@ def make_home(home: Path, base: int) -> None:
         home, "setup", "--domain", "example.test", "--hostname", "mail.example.test", "--port-base", str(base), "--yes"
     )
     assert made.returncode == 0, made.stderr
-    for name in ("alice", "bob", "carol"):
-        added = run_command(home, "user", "add", f"{name}@example.test", "--password-stdin", input=PASSWORD)
-        assert added.returncode == 0, added.stderr
+    add_users(home, *(f"{name}@example.test" for name in ("alice", "bob", "carol")))
     # Clients that verify a host name reach the server by this one.
     renewed = run_command(home, "certificate", "renew", "--host", "localhost")
     assert renewed.returncode == 0, renewed.stderr
+
+
+def add_users(home: Path, *addresses: str, **options: Any) -> None:
+    """What `user add` does, without the half second that a command takes to start."""
+    with open_site(load_node(Home(home))) as site:
+        for address in addresses:
+            site.directory.add_user(address, password=PASSWORD, **options)
 
 
 def start_server(home: Path, base: int, *args: str) -> Server:
