@@ -73,7 +73,7 @@ class StrictClient:
         if not self.vanished or not self.modseq or None in self.uids:
             return False
         self.cached = {entry.uid: entry for entry in self.entries if entry.uid is not None}
-        self.entries = []
+        self.entries, self.highest = [], 0
         return True
 
     def resumed(self) -> None:
@@ -84,6 +84,7 @@ class StrictClient:
         _legal(len(every) <= len(self.entries), f"{len(every)} should be there")
         if self.uid_only:
             every = [uid for uid in every if uid not in known]
+        self.highest = max(self.highest, *every, 0)
         places = [entry for entry in self.entries if not self.uid_only or entry.uid is None]
         for entry, uid in zip(places, every, strict=False):
             _legal(entry.uid in (None, uid), f"UID {entry.uid} is in the place of {uid}")

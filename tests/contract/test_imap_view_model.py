@@ -23,14 +23,14 @@ from estafeta.mailboxes.tables import account_state, mailboxes, messages, subscr
 from estafeta.mailboxes.values import ALL
 from estafeta.protocols.imap.encode import encode_flags
 from estafeta.protocols.imap.view import Changed, Style, View
-from estafeta.storage.tables import contents, packs
+from estafeta.storage.tables import contents, more_refs, packs
 from imap_strict import Held, StrictClient
 
 ME = AccountId(1)
 #: Enough that some changes are of more messages than the view takes out one by one.
 _OTHERS = 80
 _SESSIONS = 4
-_TABLES = (account_state, mailboxes, messages, tombstones, subscriptions, contents, packs)
+_TABLES = (account_state, mailboxes, messages, tombstones, subscriptions, contents, more_refs, packs)
 
 #: UIDs are chosen among those there are; 0 stands for the oldest.
 picks = st.lists(st.integers(0, 5) | st.integers(0, 100), min_size=1, max_size=6)

@@ -181,6 +181,8 @@ class Session:
         seen, chance = self.seen, self.dice.random()
         if chance > 0.4:
             return
+        if seen.vanished and seen.entries:
+            await self.fetch("1:*")
         if chance > 0.1 and seen.resume():
             await self.do(f"SELECT INBOX (QRESYNC ({seen.validity} {seen.modseq}))")
             seen.resumed()
@@ -319,9 +321,36 @@ async def hear_each_other(site: Site) -> None:
         session.client.close()
 
 
+async def change_behind_each_others_back(site: Site) -> None:
+    one, other = [await Session.open(site, "rev1", random.Random(0)) for _ in range(2)]
+    for name in ("First", "Second"):
+        await one.append(letter(name))
+    for session in (one, other):
+        await session.do("NOOP")
+        await session.fetch("1:*")
+    # RFC 9051 6.4.6: who stores .SILENT hears all the same of what others stored just before.
+    await other.do("UID STORE 1 +FLAGS.SILENT (\\Flagged)")
+    one.seen.assume({1}, "add", frozenset({"\\Draft"}))
+    await one.do("UID STORE 1 +FLAGS.SILENT (\\Draft)")
+    one.seen.check(await truth_of(site))
+    # RFC 9051 7.5.1: what could not be said during STORE is said once IDLE begins, not when something else happens.
+    await other.do("STORE 1 +FLAGS.SILENT (\\Deleted)")
+    await other.do("EXPUNGE")
+    await one.do("STORE 2 +FLAGS (\\Answered)")
+    assert len(one.seen.entries) == 2
+    assert await one.idle(5.0, lambda: len(one.seen.entries) == 1)
+    one.seen.check(await truth_of(site))
+    for session in (one, other):
+        session.client.close()
+
+
 def test_every_session_is_told_only_what_is_legal_and_all_agree_in_the_end(site: Site):
     asyncio.run(stress(site))
 
 
 def test_what_one_session_changes_the_idling_ones_hear_within_a_second(site: Site):
     asyncio.run(hear_each_other(replace(site, user="bob@example.test")))
+
+
+def test_what_others_did_meanwhile_is_never_kept_back(site: Site):
+    asyncio.run(change_behind_each_others_back(replace(site, user="carol@example.test")))
