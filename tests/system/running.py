@@ -85,11 +85,10 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def make_home(home: Path, base: int) -> None:
+def make_home(home: Path, base: int, *options: str) -> None:
     """Set up a home with three users."""
-    made = run_command(
-        home, "setup", "--domain", "example.test", "--hostname", "mail.example.test", "--port-base", str(base), "--yes"
-    )
+    where = ("--domain", "example.test", "--hostname", "mail.example.test", "--port-base", str(base))
+    made = run_command(home, "setup", *where, "--yes", *options)
     assert made.returncode == 0, made.stderr
     add_users(home, *(f"{name}@example.test" for name in ("alice", "bob", "carol")))
     # Clients that verify a host name reach the server by this one.
