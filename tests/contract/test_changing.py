@@ -7,9 +7,10 @@ from store_kit import MESSAGE, Flag, Store, problems, to
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.core.ids import AccountId, MailboxId
 from estafeta.mailboxes import look
-from estafeta.mailboxes.change import PurgeAccount, purge_account
+from estafeta.mailboxes.change import Expunge, PurgeAccount, expunge, purge_account
 from estafeta.mailboxes.folders import DeleteMailbox, RenameMailbox, check_name, delete_mailbox, rename_mailbox
 from estafeta.mailboxes.tables import account_state, mailboxes, messages, tombstones
+from estafeta.mailboxes.values import ALL, Ranges
 from estafeta.storage.tables import contents, packs
 
 
@@ -66,6 +67,23 @@ def test_expunge_many(store: Store) -> None:
     store.deliver(MESSAGE, *[to(1)] * 1203)
     assert store.expunge(1, range(1, 1203)) == 1202
     assert [row.uid for row in store.snapshot(1).rows] == [1203]
+
+
+@pytest.mark.parametrize("only_deleted", [False, True])
+@pytest.mark.parametrize("ranges", [ALL, ((2, 4), (6, 6), (8, 30)), tuple((uid, uid) for uid in range(2, 21))])
+def test_so_many_go_at_once(store: Store, ranges: Ranges, only_deleted: bool) -> None:
+    store.deliver(MESSAGE, *(to(1, flags=Flag.DELETED if uid % 3 else 0) for uid in range(1, 21)))
+    there = {uid for low, high in ranges for uid in range(low, min(high, 20) + 1) if uid % 3 or not only_deleted}
+    left, rest, portions = set(range(1, 21)) - there, ranges, []
+    while rest:
+        done = store.group.run(expunge, Expunge(AccountId(1), MailboxId(1), rest, only_deleted, most=4))
+        portions.append(sum(high - low + 1 for low, high in done.ranges))
+        assert done.modseq == (store.status(1).modseq if done.ranges else 0)
+        rest = done.rest
+        assert len(portions) < 20
+    assert sum(portions) == len(there)
+    assert portions[:-1] == [4] * (len(portions) - 1)
+    assert [row.uid for row in store.snapshot(1).rows] == sorted(left)
 
 
 def test_a_shared_content_lives_until_its_last_message_goes(store: Store) -> None:

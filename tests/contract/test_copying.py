@@ -1,5 +1,8 @@
 """COPY, MOVE, APPEND and REPLACE: where messages go, what goes with them, and what they count."""
 
+import random
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from sqlalchemy import select
 from store_kit import MESSAGE, NOW_MS, Flag, Store, problems, summary_of, to
@@ -9,7 +12,7 @@ from estafeta.core.ids import SHARED, AccountId, MailboxId
 from estafeta.mailboxes import look
 from estafeta.mailboxes.appending import AppendMessages, append_messages
 from estafeta.mailboxes.values import ALL, Appended, Copied, NewMessage
-from estafeta.storage.tables import contents
+from estafeta.storage.tables import contents, more_refs
 
 
 @pytest.fixture(autouse=True)
@@ -95,11 +98,64 @@ def test_the_same_content_many_times(store: Store) -> None:
     store.deliver(MESSAGE, to(1), to(1), to(1))
     store.deliver(b"other\r\n\r\n", to(1))
     store.copy((1, 1), [1, 2, 4], (1, 1))
-    with store.database.read() as conn:
-        assert sorted(conn.execute(select(contents.c.refs)).scalars()) == [2, 5]
+    assert references(store) == ([3, 1], [2, 1])
+    assert problems(store) == []
     assert store.expunge(1, range(1, 100)) == 7
+    assert references(store) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("gone", "left"),
+    [
+        ([1], ([3], [2])),
+        ([4, 5, 6], ([3], [])),
+        ([1, 2, 3], ([3], [])),
+        ([1, 3, 5, 6], ([2], [])),
+        ([1, 2, 3, 4, 5], ([1], [])),
+        ([1, 2, 3, 4, 5, 6], ([], [])),
+    ],
+)
+def test_references_of_copies_go_first(store: Store, gone: list[int], left: tuple[list[int], list[int]]) -> None:
+    store.deliver(MESSAGE, to(1), to(1), to(1))
+    store.copy((1, 1), [1], (1, 1))
+    store.copy((1, 1), [2, 4], (1, 1))
+    assert references(store) == ([3], [3])
+    store.expunge(1, gone)
+    assert references(store) == left
+    assert problems(store) == []
+    assert len(store.contents(1)) == 6 - len(gone)
+    store.expunge(1, range(1, 7))
+    assert references(store) == ([], [])
+    assert problems(store) == []
+
+
+def test_writers_side_by_side_count_the_same_contents(store: Store) -> None:
+    """Each account copies and expunges messages whose contents the others have too, with a database of its own."""
+    for number in range(6):
+        store.deliver(b"%d\r\n\r\n" % number, *(to(account) for account in (1, 2, 3)))
+
+    def work(account: int) -> None:
+        mine, chance = Store.open(store.url, store.packs.root), random.Random(account)
+        for _ in range(25):
+            uids = list(look.uids_of(mine.database, AccountId(account), MailboxId(1)))
+            mine.copy((account, 1), chance.sample(uids, len(uids) // 2), (account, 1))
+            mine.expunge(account, chance.sample(uids, len(uids) // 2))
+        mine.close()
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(work, (1, 2, 3)))
+    assert problems(store) == []
+    for account in (1, 2, 3):
+        store.expunge(account, range(1, 1000))
+    assert references(store) == ([], [])
+
+
+def references(store: Store) -> tuple[list[int], list[int]]:
+    """Those that contents have themselves, and those of copies; by id of content."""
     with store.database.read() as conn:
-        assert conn.execute(select(contents.c.refs)).all() == []
+        own = conn.execute(select(contents.c.refs).order_by(contents.c.content_id)).scalars().all()
+        more = conn.execute(select(more_refs.c.refs).order_by(more_refs.c.content_id)).scalars().all()
+    return list(own), list(more)
 
 
 def test_nothing_to_copy(store: Store) -> None:

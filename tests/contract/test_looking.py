@@ -118,6 +118,18 @@ def test_changes_tell_the_counters(ten: Store) -> None:
     assert look.changes_since(ten.database, 1, 1, modseq).status == ten.status(1)
 
 
+def test_changes_without_those_of_ones_own(ten: Store) -> None:
+    before = ten.status(1).modseq
+    own = [ten.flag(1, [1, 2, 3], "add", Flag.SEEN)]
+    ten.flag(1, [3, 6], "add", Flag.FLAGGED)
+    new = ten.deliver(MESSAGE, to(1))[0].uid
+    own.append(ten.flag(1, [2, 7, new], "add", Flag.ANSWERED))
+    changes = look.changes_since(ten.database, 1, 1, before, without=own)
+    assert [change.uid for change in changes.changed] == [3, 6, new], "what is new is told in any case"
+    assert changes.modseq == own[1]
+    assert [change.uid for change in look.changes_since(ten.database, 1, 1, before).changed] == [1, 2, 3, 6, 7, new]
+
+
 def test_usage(ten: Store) -> None:
     assert look.usage(ten.database, 1) == (9 * len(MESSAGE), 9)
     assert look.usage(ten.database, 77) == (0, 0)

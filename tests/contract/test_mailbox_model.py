@@ -25,10 +25,10 @@ from estafeta.mailboxes.folders import DeleteMailbox, delete_mailbox
 from estafeta.mailboxes.tables import account_state, mailboxes, messages, subscriptions, tombstones
 from estafeta.mailboxes.values import Delivered, Expunged, NewMessage, Stored, ranges_of
 from estafeta.storage.compact import compact
-from estafeta.storage.tables import contents, packs
+from estafeta.storage.tables import contents, more_refs, packs
 
 ACCOUNTS = (1, 2)
-_TABLES = (account_state, mailboxes, messages, tombstones, subscriptions, contents, packs)
+_TABLES = (account_state, mailboxes, messages, tombstones, subscriptions, contents, more_refs, packs)
 
 uids = st.lists(st.integers(1, 12), max_size=6)
 places = st.lists(st.tuples(st.sampled_from(ACCOUNTS), st.integers(1, 3)), min_size=1, max_size=4)

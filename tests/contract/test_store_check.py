@@ -71,6 +71,12 @@ DAMAGES = [
     ("no file", remove_pack, "is missing, and with it the content of 3 messages"),
     ("refs high", sql("UPDATE contents SET refs = refs + 1"), "counts 3 messages that refer to it, but 2 do"),
     ("refs low", sql("UPDATE contents SET refs = 0"), "counts 0 messages that refer to it, but 2 do"),
+    (
+        "copies high",
+        sql("INSERT INTO more_refs SELECT max(content_id), 7 FROM contents"),
+        "counts 9 messages that refer to it, but 2 do",
+    ),
+    ("copies of nothing", sql("INSERT INTO more_refs VALUES (77, 1)"), "References to content 77 are counted, but"),
     ("no reader", sql("DELETE FROM messages WHERE account_id = 2"), "belongs to no message"),
     ("no content", sql("DELETE FROM contents"), "has no content"),
     ("size", sql("UPDATE messages SET size = 1 WHERE account_id = 2"), "says 1 octets, its content has"),

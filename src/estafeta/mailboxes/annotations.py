@@ -7,13 +7,13 @@ Entries are in lower case and without /shared or /private.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, delete, func, insert, select
+from sqlalchemy import and_, delete, func, insert, select, update
 
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.core.ids import AccountId
 from estafeta.mailboxes.operation import each
 from estafeta.mailboxes.rows import at, load_account, lock_mailbox
-from estafeta.mailboxes.tables import annotations
+from estafeta.mailboxes.tables import account_state, annotations, mailboxes
 from estafeta.mailboxes.values import Annotation
 from estafeta.storage.database import Database, Transaction
 
@@ -36,7 +36,7 @@ class SetAnnotations:
 @each
 def set_annotations(tx: Transaction, wanted: SetAnnotations) -> None:
     """Payload `SetAnnotations`. Kinds: NOT_FOUND, TOO_BIG, LIMIT."""
-    load_account(tx, wanted.account_id)
+    account = load_account(tx, wanted.account_id)
     if wanted.mailbox_id:
         lock_mailbox(tx, wanted.account_id, wanted.mailbox_id)
     values = {entry.lower(): value for entry, value in wanted.entries}
@@ -54,6 +54,11 @@ def set_annotations(tx: Transaction, wanted: SetAnnotations) -> None:
     new = [key | {"entry": entry, "value": value} for entry, value in values.items() if value is not None]
     if new:
         tx.conn.execute(insert(annotations), new)
+    if wanted.mailbox_id:
+        # RFC 7162 3.2: this raises the HIGHESTMODSEQ.
+        modseq = {"modseq": account.modseq + 1}
+        tx.conn.execute(update(account_state).where(account_state.c.account_id == wanted.account_id).values(modseq))
+        tx.conn.execute(update(mailboxes).where(at(mailboxes, wanted.account_id, wanted.mailbox_id)).values(modseq))
     tx.announce(f"mailbox:{wanted.account_id}:{wanted.mailbox_id}")
 
 

@@ -3,7 +3,9 @@
 Counters, MODSEQ, tombstones and references change in the same transaction as the messages that they describe.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import BigInteger, bindparam, case, delete, func, insert, or_, select
 
@@ -28,17 +30,20 @@ from estafeta.storage.database import Transaction
 
 _AT_ONCE = 5000
 _EVERY = 0
-_NONE = Expunged(0, ())
+_NO_UIDS: Ranges = ()
+_NONE = Expunged(0, _NO_UIDS)
 
 
 @dataclass(frozen=True, slots=True)
 class Expunge:
-    """Remove the messages in `ranges`; `only_deleted`: those of them that have \\Deleted now."""
+    """Remove the messages in `ranges`; `only_deleted`: those of them that have \\Deleted now. `most`: how many at once,
+    the first ones (0: all); the result says where to go on."""
 
     account_id: AccountId
     mailbox_id: MailboxId
     ranges: Ranges
     only_deleted: bool = False
+    most: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +59,26 @@ class PurgeAccount:
 def expunge(tx: Transaction, wanted: Expunge) -> Expunged:
     """Payload `Expunge`. UIDs that are gone already are no error: two sessions may expunge the same."""
     account = load_account(tx, wanted.account_id)
-    lock_mailbox(tx, wanted.account_id, wanted.mailbox_id)
+    box = lock_mailbox(tx, wanted.account_id, wanted.mailbox_id)
+    if wanted.only_deleted and not box.deleted:
+        return _NONE  # without reading the messages: clients send CLOSE often
     having = int(Flag.DELETED) if wanted.only_deleted else _EVERY
-    return remove_messages(tx, wanted.account_id, wanted.mailbox_id, wanted.ranges, account.modseq + 1, having=having)
+    key = (wanted.account_id, wanted.mailbox_id)
+    ranges, rest = wanted.ranges, _NO_UIDS
+    number = sum(high - low + 1 for low, high in ranges)
+    if 0 < wanted.most < (min(number, box.deleted) if wanted.only_deleted else number):
+        ranges, rest = _cut(ranges, _NEXT.found(tx, *key, ranges, having=having, skipped=wanted.most))
+    gone = remove_messages(tx, *key, ranges, account.modseq + 1, having=having)
+    return replace(gone, rest=rest)
+
+
+def _cut(ranges: Ranges, found: Sequence[Any]) -> tuple[Ranges, Ranges]:
+    """The ranges below, and from, the UID that was found, if any."""
+    if not found:
+        return ranges, ()
+    [(uid,)] = found
+    below = tuple((low, min(high, uid - 1)) for low, high in ranges if low < uid)
+    return below, tuple((max(low, uid), high) for low, high in ranges if high >= uid)
 
 
 def remove_messages(
@@ -137,6 +159,9 @@ def purge_account(tx: Transaction, wanted: PurgeAccount) -> int:
 _m = messages.c
 _having = _m.flags.op("&")(bindparam("having")) == bindparam("having")
 _UIDS = Selected(lambda here: select(_m.uid).where(here, _having).order_by(_m.uid))
+_NEXT = Selected(
+    lambda here: select(_m.uid).where(here, _having).order_by(_m.uid).limit(1).offset(bindparam("skipped"))
+)
 _CONTENTS = Selected(lambda here: select(_m.content_id).where(here, _having))
 _FIRST = Selected(lambda here: select(_m.uid, _m.content_id).where(here).order_by(_m.uid).limit(bindparam("most")))
 _DELETE = Selected(lambda here: delete(messages).where(here, _having))

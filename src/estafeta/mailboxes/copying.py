@@ -7,7 +7,7 @@ and leaves tombstones where the messages were.
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Text, bindparam, case, func, insert, literal, select, update
+from sqlalchemy import BigInteger, ColumnElement, Text, bindparam, case, func, insert, literal, select, update
 
 from estafeta.core.ids import AccountId, MailboxId
 from estafeta.mailboxes.change import take_out, total, total_and_uids
@@ -71,20 +71,19 @@ def copy_into(tx: Transaction, wanted: CopyMessages) -> Copied:
     return Copied(target.uid_validity, sources, target.uid_next, totals.messages, modseq)
 
 
-def _transfer(
-    tx: Transaction, wanted: CopyMessages, target: Box, totals: Totals, sources: Ranges, modseq: int
-) -> None:
+def _transfer(tx: Transaction, wanted: CopyMessages, target: Box, totals: Totals, sources: Ranges, modseq: int) -> None:
     """Add copies of the messages with the UIDs `sources`, which add up to `totals`, to the target."""
     key = (wanted.source_account, wanted.source_mailbox, sources)
     if not wanted.move:
         add_references(tx, *key)
-    before = target.uid_next - 1
-    _COPY.run(
+    # Without gaps the new UIDs are the old ones moved, which is half the work of counting.
+    gaps = len(sources) > 1
+    (_COPY if gaps else _SHIFT).run(
         tx,
         *key,
         target_account=target.account_id,
         target_mailbox=target.mailbox_id,
-        before=before,
+        before=target.uid_next - (1 if gaps else sources[0][0]),
         new_modseq=modseq,
         kept=int(wanted.keep_flags),
         words=int(wanted.keep_keywords),
@@ -115,26 +114,34 @@ def _respell(tx: Transaction, target: Box, copies: Ranges) -> None:
 
 _COUNTED = int(Flag.SEEN | Flag.DELETED)
 _m = messages.c
-_COPY = Selected(
-    lambda here: insert(messages).from_select(
-        [column.name for column in messages.columns],
-        select(
-            bindparam("target_account", type_=BigInteger),
-            bindparam("target_mailbox", type_=_m.mailbox_id.type),
-            bindparam("before", type_=BigInteger) + func.row_number().over(order_by=_m.uid),
-            _m.content_id,
-            bindparam("new_modseq", type_=BigInteger),
-            bindparam("new_modseq", type_=BigInteger),
-            _m.flags.op("&")(bindparam("kept")),
-            case((bindparam("words", type_=BigInteger) == literal(1), _m.keywords), else_=literal("", Text)),
-            _m.internal_date_ms,
-            bindparam("now", type_=BigInteger),
-            _m.size,
+
+
+def _copying(number: ColumnElement[int]) -> Selected:
+    """Copy rows; the new UID is the parameter `before` and this number."""
+    return Selected(
+        lambda here: insert(messages).from_select(
+            [column.name for column in messages.columns],
+            select(
+                bindparam("target_account", type_=BigInteger),
+                bindparam("target_mailbox", type_=_m.mailbox_id.type),
+                bindparam("before", type_=BigInteger) + number,
+                _m.content_id,
+                bindparam("new_modseq", type_=BigInteger),
+                bindparam("new_modseq", type_=BigInteger),
+                _m.flags.op("&")(bindparam("kept")),
+                case((bindparam("words", type_=BigInteger) == literal(1), _m.keywords), else_=literal("", Text)),
+                _m.internal_date_ms,
+                bindparam("now", type_=BigInteger),
+                _m.size,
+            )
+            .where(here)
+            .order_by(_m.uid),
         )
-        .where(here)
-        .order_by(_m.uid),
     )
-)
+
+
+_COPY = _copying(func.row_number().over(order_by=_m.uid))
+_SHIFT = _copying(_m.uid)
 _WORDS = Selected(lambda here: select(_m.keywords).where(here, _m.keywords != literal("")).distinct())
 _SPELL = Selected(
     lambda here: update(messages).where(here, _m.keywords == bindparam("before")).values(keywords=bindparam("after"))

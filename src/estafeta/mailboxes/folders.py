@@ -5,6 +5,7 @@ levels separated by `/`; a mailbox needs no parent, the hierarchy is in the name
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, insert, select, update
@@ -47,6 +48,17 @@ class RenameMailbox:
 
     account_id: AccountId
     mailbox_id: MailboxId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenameBelow:
+    """Give the mailboxes below `old`, a name that is only their parent and no mailbox itself, the parent `name`.
+
+    Kinds: NOT_FOUND when there are none, EXISTS when `old` is a mailbox or a new name is taken, INVALID."""
+
+    account_id: AccountId
+    old: str
     name: str
 
 
@@ -101,14 +113,22 @@ def rename_mailbox(tx: Transaction, wanted: RenameMailbox) -> None:
         _check_free(tx, wanted.account_id, name)
         _empty_inbox(tx, wanted.account_id, account, name)
         return
-    if name.startswith(f"{old}/"):
-        raise EstafetaError(Kind.INVALID, "A mailbox cannot be moved below itself.")
-    moved = [(int(wanted.mailbox_id), name), *_below(tx, wanted.account_id, old, name)]
-    for _, new in moved:
-        _check_free(tx, wanted.account_id, check_name(new))
-    for mailbox_id, new in moved:
-        tx.conn.execute(update(mailboxes).where(at(mailboxes, wanted.account_id, mailbox_id)).values(name=new))
-        tx.announce(f"mailbox:{wanted.account_id}:{mailbox_id}")
+    _check_apart(old, name)
+    _move(tx, wanted.account_id, [(int(wanted.mailbox_id), name), *_below(tx, wanted.account_id, old, name)])
+
+
+@each
+def rename_below(tx: Transaction, wanted: RenameBelow) -> None:
+    """Payload `RenameBelow`."""
+    load_account(tx, wanted.account_id)
+    old, name = check_name(wanted.old), check_name(wanted.name)
+    _check_apart(old, name)
+    _check_free(tx, wanted.account_id, old)
+    _check_free(tx, wanted.account_id, name)
+    moved = _below(tx, wanted.account_id, old, name)
+    if not moved:
+        raise EstafetaError(Kind.NOT_FOUND, "There is no such mailbox.")
+    _move(tx, wanted.account_id, moved)
 
 
 @each
@@ -205,6 +225,20 @@ def _below(tx: Transaction, account_id: int, old: str, name: str) -> list[tuple[
     # LIKE ignores case in SQLite: look again at what it found.
     found = [row for row in tx.conn.execute(below) if row.name.startswith(f"{old}/")]
     return [(row.mailbox_id, name + row.name[len(old) :]) for row in found]
+
+
+def _move(tx: Transaction, account_id: int, moved: Sequence[tuple[int, str]]) -> None:
+    """Give mailboxes, by id, their new names, which must be free."""
+    for _, name in moved:
+        _check_free(tx, account_id, check_name(name))
+    for mailbox_id, name in moved:
+        tx.conn.execute(update(mailboxes).where(at(mailboxes, account_id, mailbox_id)).values(name=name))
+        tx.announce(f"mailbox:{account_id}:{mailbox_id}")
+
+
+def _check_apart(old: str, name: str) -> None:
+    if name.startswith(f"{old}/"):
+        raise EstafetaError(Kind.INVALID, "A mailbox cannot be moved below itself.")
 
 
 def _check_free(tx: Transaction, account_id: int, name: str) -> None:

@@ -1,7 +1,8 @@
 """Reading mailboxes: snapshots, counters, changes since a MODSEQ. Synchronous; every read is one short transaction."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import fields
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
@@ -100,14 +101,28 @@ def subscriptions(database: Database, account_id: AccountId) -> list[str]:
         return list(conn.execute(wanted).scalars())
 
 
-def changes_since(database: Database, account_id: AccountId, mailbox_id: MailboxId, modseq: int) -> Changes:
-    """What happened after `modseq` (RFC 7162 3.1.4, 3.2.6): cost grows with the changes, not with the mailbox."""
+def changes_since(
+    database: Database,
+    account_id: AccountId,
+    mailbox_id: MailboxId,
+    modseq: int,
+    *,
+    without: Collection[int] = (),
+) -> Changes:
+    """What happened after `modseq` (RFC 7162 3.1.4, 3.2.6): cost grows with the changes, not with the mailbox.
+
+    Messages that changed last at a MODSEQ in `without` are left out, unless they are new."""
     key = {"account": account_id, "mailbox": mailbox_id, "since": modseq}
     with database.read() as conn:
         now = _status(conn, account_id, mailbox_id)
         if now.modseq <= modseq:
             return Changes(now.modseq, (), (), now)
-        changed = {row[0]: row for row in _CHANGED.rows(conn, **key)}
+        marks = sorted({modseq, now.modseq + 1, *(one for one in without if modseq < one <= now.modseq)})
+        changed = {
+            row[0]: row
+            for low, high in pairwise(marks)
+            for row in _CHANGED.rows(conn, **key | {"since": low}, until=high)
+        }
         changed.update((row[0], row) for row in _new(conn, key))
         gone = _GONE.rows(conn, **key)
     rows = (Change._make(changed[uid]) for uid in sorted(changed))
@@ -150,7 +165,12 @@ _here = at(messages, bindparam("account"), bindparam("mailbox"))
 _CHANGE = select(messages.c.uid, messages.c.modseq, messages.c.flags, messages.c.keywords)
 # From the index that holds only messages that were changed after they came.
 _CHANGED = Query(
-    _CHANGE.where(_here, messages.c.modseq > messages.c.created_modseq, messages.c.modseq > bindparam("since"))
+    _CHANGE.where(
+        _here,
+        messages.c.modseq > messages.c.created_modseq,
+        messages.c.modseq > bindparam("since"),
+        messages.c.modseq < bindparam("until"),
+    )
 )
 _LATEST = Query(
     _CHANGE.add_columns(messages.c.created_modseq)

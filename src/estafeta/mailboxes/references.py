@@ -5,7 +5,7 @@ nor removing a copy writes the wide rows of `contents`.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, select, text, update
@@ -28,7 +28,7 @@ def release_contents(tx: Transaction, content_ids: Iterable[int]) -> None:
     against its pack."""
     times = _release_more(tx, Counter(content_ids))
     if not times:
-        return
+        return  # only copies went
     octets: Counter[int] = Counter()
     dead: list[int] = []
     for content_id, pack_id, length, refs in _LOCK.found(tx, ids=as_json(sorted(times))):
@@ -43,29 +43,22 @@ def release_contents(tx: Transaction, content_ids: Iterable[int]) -> None:
         _COUNT_DEAD.many(tx, [(count, pack_id) for pack_id, count in sorted(octets.items())])
 
 
-def _release_more(tx: Transaction, times: Counter[int]) -> Counter[int]:
+def _release_more(tx: Transaction, times: dict[int, int]) -> dict[int, int]:
     """Take away what references of copies there are; what is left to take from the contents themselves."""
-    more = dict(_LOCK_MORE.found(tx, ids=as_json(sorted(times))))
+    more: dict[int, int] = dict(_LOCK_MORE.found(tx, ids=as_json(sorted(times))))
     if not more:
         return times
-    _drop(tx, [content_id for content_id, refs in more.items() if refs <= times[content_id]])
-    _take(tx, _LESS_MORE, {content_id: times[content_id] for content_id in more if more[content_id] > times[content_id]})
-    times.subtract(more)
-    return +times
-
-
-def _drop(tx: Transaction, content_ids: Collection[int]) -> None:
-    if content_ids:
-        _NO_MORE.run(tx, ids=as_json(content_ids))
+    gone = [content_id for content_id, refs in more.items() if refs <= times[content_id]]
+    if gone:
+        _NO_MORE.run(tx, ids=as_json(gone))
+    _take(tx, _LESS_MORE, {one: times[one] for one, refs in more.items() if refs > times[one]})
+    return {one: number - more.get(one, 0) for one, number in times.items() if number > more.get(one, 0)}
 
 
 def _take(tx: Transaction, less: Query, times: dict[int, int]) -> None:
     """Take from each content as many references as named: a statement for each number, and these are few."""
-    same: dict[int, list[int]] = {}
-    for content_id, number in times.items():
-        same.setdefault(number, []).append(content_id)
-    for number, content_ids in sorted(same.items()):
-        less.run(tx, ids=as_json(content_ids), number=number)
+    for number in sorted(set(times.values())):
+        less.run(tx, ids=as_json(one for one, named in times.items() if named == number), number=number)
 
 
 def _less(table: Any) -> Query:

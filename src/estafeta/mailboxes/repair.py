@@ -19,7 +19,7 @@ from estafeta.mailboxes.tables import BELONGINGS, account_state, mailboxes, mess
 from estafeta.mailboxes.tally import Miscount, find_miscounts
 from estafeta.mailboxes.verify import Count, accounts, count_mailboxes, counter_problems, risen, unfounded
 from estafeta.storage.database import Database, Transaction
-from estafeta.storage.tables import contents
+from estafeta.storage.tables import contents, more_refs
 
 _AT_ONCE = 500
 
@@ -48,7 +48,7 @@ def mend_references(database: Database) -> Iterator[str]:
     """Contents count who refers to them, and go when nobody does. After `mend_messages`."""
     some: list[Miscount] = []
     for one in find_miscounts(database):
-        if one.refs is None:
+        if one.refs is None and one.messages:
             continue
         some.append(one)
         if len(some) == _AT_ONCE:
@@ -103,10 +103,12 @@ def _forget_tombstones(tx: Transaction, account_id: int, rows: Sequence[Any]) ->
 
 
 def _mend_references(database: Database, miscounts: Sequence[Miscount]) -> str:
-    one = contents.c.content_id == bindparam("c")
+    """Afterwards each content counts all its references itself."""
+    one, copies = (table.c.content_id == bindparam("c") for table in (contents, more_refs))
     dead = [{"c": wrong.content_id} for wrong in miscounts if not wrong.messages]
     living = [{"c": wrong.content_id, "n": wrong.messages} for wrong in miscounts if wrong.messages]
     with database.write() as tx:
+        tx.conn.execute(delete(more_refs).where(copies), [{"c": wrong.content_id} for wrong in miscounts])
         if dead:
             tx.conn.execute(delete(contents).where(one), dead)
         if living:

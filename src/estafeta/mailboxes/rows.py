@@ -61,6 +61,7 @@ class Box:
     modseq: int
     keywords: str
     recent_uid: int
+    deleted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,7 @@ _BOX = Query(
         mailboxes.c.modseq,
         mailboxes.c.keywords,
         mailboxes.c.recent_uid,
+        mailboxes.c.deleted,
     )
     .where(_at(mailboxes))
     .with_for_update()

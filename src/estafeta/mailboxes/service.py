@@ -7,6 +7,7 @@ content that the system already has in memory does not (`read_cached`). Errors a
 import asyncio
 from array import array
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from estafeta.core.ids import INBOX, AccountId, MailboxId
@@ -20,11 +21,13 @@ from estafeta.mailboxes.folders import (
     ClaimRecent,
     CreateMailbox,
     DeleteMailbox,
+    RenameBelow,
     RenameMailbox,
     SetSubscribed,
     claim_recent,
     create_mailbox,
     delete_mailbox,
+    rename_below,
     rename_mailbox,
     set_subscribed,
 )
@@ -50,6 +53,9 @@ from estafeta.storage.commit import Operation
 from estafeta.storage.contents import find_location
 from estafeta.storage.database import Database
 from estafeta.storage.packs import DamagedRecordError, Location, Packs
+
+# So many messages go in one transaction: a tenth of a second or two, in which nobody else can write (SQLite).
+_EXPUNGED_AT_ONCE = 20_000
 
 Submit = Callable[[Operation, Any, Sequence[bytes | Location]], "asyncio.Future[Any]"]
 """How a change is made durable: `Writer.submit`."""
@@ -86,9 +92,14 @@ class Mailboxes:
         return done
 
     async def expunge(self, wanted: Expunge) -> Expunged:
-        """Remove messages."""
-        done: Expunged = await self._submit(expunge, wanted, ())
-        return done
+        """Remove messages; very many not in one transaction, so that other changes get their turn."""
+        ranges: list[tuple[int, int]] = []
+        modseq, rest = 0, wanted.ranges
+        while rest:
+            done: Expunged = await self._submit(expunge, replace(wanted, ranges=rest, most=_EXPUNGED_AT_ONCE), ())
+            ranges += done.ranges
+            modseq, rest = done.modseq or modseq, done.rest
+        return Expunged(modseq, tuple(ranges))
 
     async def create_mailbox(self, wanted: CreateMailbox) -> MailboxId:
         """Make a mailbox."""
@@ -97,6 +108,10 @@ class Mailboxes:
     async def rename_mailbox(self, wanted: RenameMailbox) -> None:
         """Rename a mailbox and those below it."""
         await self._submit(rename_mailbox, wanted, ())
+
+    async def rename_below(self, wanted: RenameBelow) -> None:
+        """Rename the mailboxes below a name that is none itself."""
+        await self._submit(rename_below, wanted, ())
 
     async def delete_mailbox(self, wanted: DeleteMailbox) -> int:
         """Remove a mailbox; the result is how many messages went."""

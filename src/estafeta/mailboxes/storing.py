@@ -1,14 +1,15 @@
 """STORE (RFC 9051 6.4.6, RFC 7162 3.1.3): flags and keywords of any number of messages, as one change.
 
-What the messages have now is counted by groups of equal flags and keywords, so the counters are known before anything
-is written; then few statements change all of them, and messages that are so already keep their MODSEQ.
+What the messages have now is counted before anything is written, so that the counters are known: only what the change
+touches of \\Seen and \\Deleted, or, where keywords change, groups of equal flags and keywords. Then few statements
+change all of them, and messages that are so already keep their MODSEQ.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import bindparam, case, func, or_, select, update
 
 from estafeta.core.ids import AccountId, MailboxId
 from estafeta.mailboxes.keywords import Vocabulary, join, keep
@@ -25,6 +26,9 @@ _EVERY_FLAG = 0x7FFFFFFF
 _NO_LIMIT = 2**63 - 1
 # With more different sets of keywords than this, messages are changed one by one: a statement for each set reads all.
 _SETS = 16
+_COUNTED = int(Flag.SEEN | Flag.DELETED)
+# Account, mailbox, UIDs.
+_Key = tuple[int, int, Ranges]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,21 @@ class _Change:
     add: int
     words: frozenset[str]
 
+    @property
+    def has_words(self) -> bool:
+        """Whether it can change keywords."""
+        return bool(self.words) or self.mode is StoreMode.REPLACE
+
     def flags(self, old: int) -> int:
         return old & self.keep | self.add
+
+    def having(self, flag: Flag, before: int, number: int) -> int:
+        """How many of `number` messages have a flag afterwards, if `before` have it now."""
+        return number if self.add & flag else before if self.keep & flag else 0
+
+    def bits(self, limit: int, modseq: int) -> dict[str, Any]:
+        """What the statements are given that change flags."""
+        return {"kept": self.keep, "added": self.add, "most": limit, "new_modseq": modseq}
 
     def keywords(self, old: str) -> str:
         if self.mode is StoreMode.REPLACE:
@@ -75,15 +92,13 @@ def store_flags(tx: Transaction, wanted: StoreFlags) -> Stored:
     if wanted.unchanged_since is not None:
         limit = min(wanted.unchanged_since, _NO_LIMIT)
         conflicts = ranges_of(row[0] for row in _CONFLICTS.found(tx, *key, most=limit))
-    groups = _GROUPS.found(tx, *key, most=limit)
-    changing = [row for row in groups if (change.flags(row[0]), change.keywords(row[1])) != (row[0], row[1])]
-    if not changing:
-        return Stored(0, 0, conflicts, box.modseq)
     modseq = account.modseq + 1
-    _write(tx, key, change, sorted({row[1] for row in changing}), limit, modseq)
+    number, moved = (_change_both if change.has_words else _change_flags)(tx, key, change, limit, modseq)
+    if not number:
+        return Stored(0, 0, conflicts, box.modseq)
     keep(tx, wanted.account_id, wanted.mailbox_id, box.keywords, vocabulary)
-    count(tx, wanted.account_id, wanted.mailbox_id, modseq, _moved(change, changing))
-    return Stored(modseq, sum(row[2] for row in changing), conflicts, box.modseq)
+    count(tx, wanted.account_id, wanted.mailbox_id, modseq, moved)
+    return Stored(modseq, number, conflicts, box.modseq)
 
 
 def _plan(wanted: StoreFlags, vocabulary: Vocabulary) -> _Change:
@@ -92,6 +107,27 @@ def _plan(wanted: StoreFlags, vocabulary: Vocabulary) -> _Change:
         return _Change(mode, _EVERY_FLAG & ~flags, 0, frozenset(vocabulary.known(wanted.keywords)))
     kept = _EVERY_FLAG if mode is StoreMode.ADD else 0
     return _Change(mode, kept, flags, frozenset(vocabulary.learn(wanted.keywords)))
+
+
+def _change_flags(tx: Transaction, key: _Key, change: _Change, limit: int, modseq: int) -> tuple[int, Totals]:
+    """Change flags alone; how many messages changed, and what the counters move by."""
+    moved = Totals()
+    if (change.add | ~change.keep) & _COUNTED:
+        [(number, seen, deleted)] = _TALLY.found(tx, *key, most=limit)
+        moved = Totals(
+            unseen=seen - change.having(Flag.SEEN, seen, number),
+            deleted=change.having(Flag.DELETED, deleted, number) - deleted,
+        )
+    return _SET_FLAGS.run(tx, *key, **change.bits(limit, modseq)), moved
+
+
+def _change_both(tx: Transaction, key: _Key, change: _Change, limit: int, modseq: int) -> tuple[int, Totals]:
+    """As `_change_flags`, with keywords."""
+    groups = _GROUPS.found(tx, *key, most=limit)
+    changing = [row for row in groups if (change.flags(row[0]), change.keywords(row[1])) != (row[0], row[1])]
+    if changing:
+        _write(tx, key, change, sorted({row[1] for row in changing}), limit, modseq)
+    return sum(row[2] for row in changing), _moved(change, changing)
 
 
 def _moved(change: _Change, groups: Sequence[Any]) -> Totals:
@@ -104,14 +140,10 @@ def _moved(change: _Change, groups: Sequence[Any]) -> Totals:
     return Totals(unseen=unseen, deleted=deleted)
 
 
-def _write(
-    tx: Transaction, key: tuple[int, int, Ranges], change: _Change, sets: Sequence[str], limit: int, modseq: int
-) -> None:
+def _write(tx: Transaction, key: _Key, change: _Change, sets: Sequence[str], limit: int, modseq: int) -> None:
     """Change the messages, whose keywords are one of `sets` now."""
-    bits: dict[str, Any] = {"kept": change.keep, "added": change.add, "most": limit, "new_modseq": modseq}
-    if not change.words and change.mode is not StoreMode.REPLACE:
-        _SET_FLAGS.run(tx, *key, **bits)
-    elif change.mode is StoreMode.REPLACE:
+    bits = change.bits(limit, modseq)
+    if change.mode is StoreMode.REPLACE:
         _SET_BOTH.run(tx, *key, **bits, words=join(change.words))
     elif len(sets) <= _SETS:
         for old in sets:
@@ -120,7 +152,7 @@ def _write(
         _write_singly(tx, key, change, limit, modseq)
 
 
-def _write_singly(tx: Transaction, key: tuple[int, int, Ranges], change: _Change, limit: int, modseq: int) -> None:
+def _write_singly(tx: Transaction, key: _Key, change: _Change, limit: int, modseq: int) -> None:
     rows = []
     for uid, flags, words in _STATES.found(tx, *key, most=limit):
         new = (change.flags(flags), change.keywords(words))
@@ -135,6 +167,12 @@ _new_flags = _m.flags.op("&")(bindparam("kept")).op("|")(bindparam("added"))
 _CONFLICTS = Selected(lambda here: select(_m.uid).where(here, _m.modseq > bindparam("most")))
 _GROUPS = Selected(
     lambda here: select(_m.flags, _m.keywords, func.count()).where(here, _at_most).group_by(_m.flags, _m.keywords)
+)
+_TALLY = Selected(
+    lambda here: select(
+        func.count(),
+        *(func.count(case((_m.flags.op("&")(int(flag)) != 0, 1))) for flag in (Flag.SEEN, Flag.DELETED)),
+    ).where(here, _at_most)
 )
 _STATES = Selected(lambda here: select(_m.uid, _m.flags, _m.keywords).where(here, _at_most).order_by(_m.uid))
 _SET_FLAGS = Selected(

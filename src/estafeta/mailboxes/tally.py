@@ -10,13 +10,14 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import IO
+from operator import itemgetter
+from typing import IO, Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Table, select
 
 from estafeta.mailboxes.tables import messages
 from estafeta.storage.database import Database
-from estafeta.storage.tables import contents
+from estafeta.storage.tables import contents, more_refs
 
 # A run of ids that is sorted in memory: 8 octets each.
 _RUN = 250_000
@@ -26,7 +27,9 @@ _ROWS = 5000
 
 @dataclass(frozen=True, slots=True)
 class Miscount:
-    """A content whose `refs` (None: there is no such content) are not the number of messages that refer to it."""
+    """A content whose `refs`, those of copies included, are not the number of messages that refer to it.
+
+    None: there is no such content; then, without messages, only references of copies are there."""
 
     content_id: int
     refs: int | None
@@ -39,10 +42,10 @@ def find_miscounts(database: Database) -> Iterator[Miscount]:
         runs = _write_runs(_referred(conn), file)
         counted = groupby(heapq.merge(*(_read_run(file, *run) for run in runs)))
         there = ((content_id, sum(1 for _ in same)) for content_id, same in counted)
-        yield from _compare(_contents(conn), there)
+        yield from _compare(_stored(conn), there)
 
 
-def _compare(stored: Iterator[tuple[int, int]], counted: Iterator[tuple[int, int]]) -> Iterator[Miscount]:
+def _compare(stored: Iterator[tuple[int, int | None]], counted: Iterator[tuple[int, int]]) -> Iterator[Miscount]:
     row, found = next(stored, None), next(counted, None)
     while row is not None or found is not None:
         if found is None or (row is not None and row[0] < found[0]):
@@ -63,9 +66,18 @@ def _referred(conn: Connection) -> Iterator[int]:
     return (row.content_id for row in result)
 
 
-def _contents(conn: Connection) -> Iterator[tuple[int, int]]:
-    ordered = select(contents.c.content_id, contents.c.refs).order_by(contents.c.content_id)
-    return ((row.content_id, row.refs) for row in conn.execution_options(yield_per=_ROWS).execute(ordered))
+def _stored(conn: Connection) -> Iterator[tuple[int, int | None]]:
+    """The references that each content says it has, by id; None where it is not there, but references of copies are."""
+    own = ((content_id, False, refs) for content_id, refs in _by_id(conn, contents))
+    more = ((content_id, True, refs) for content_id, refs in _by_id(conn, more_refs))
+    for content_id, rows in groupby(heapq.merge(own, more), key=itemgetter(0)):
+        found = [row[1:] for row in rows]
+        yield content_id, None if found[0][0] else sum(refs for _, refs in found)
+
+
+def _by_id(conn: Connection, table: Table) -> Iterator[Any]:
+    ordered = select(table.c.content_id, table.c.refs).order_by(table.c.content_id)
+    return iter(conn.execution_options(yield_per=_ROWS).execute(ordered))
 
 
 def _write_runs(ids: Iterable[int], file: IO[bytes]) -> list[tuple[int, int]]:

@@ -153,10 +153,12 @@ class StoreMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Expunged:
-    """The UIDs that went, and the MODSEQ of their going (0: none went)."""
+    """The UIDs that went, and the MODSEQ of their going (0: none went). `rest`: where to go on, when only so many were
+    to go at once."""
 
     modseq: int
     ranges: Ranges
+    rest: Ranges = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,11 @@ class Count:
 def check_references(database: Database) -> Iterator[Problem]:
     """Contents against the messages that refer to them. One view of the database, for as long as it takes."""
     for one in find_miscounts(database):
-        if one.refs is None:
+        if one.refs is None and one.messages:
             continue  # check_accounts names the messages
-        if not one.messages:
+        if one.refs is None:
+            sentence = f"References to content {one.content_id} are counted, but it is not there"
+        elif not one.messages:
             sentence = f"Content {one.content_id} belongs to no message"
         else:
             sentence = f"Content {one.content_id} counts {one.refs} messages that refer to it, but {one.messages} do"

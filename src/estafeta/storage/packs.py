@@ -25,6 +25,7 @@ from estafeta.core.ids import ContentId, PackId
 from estafeta.storage.database import DiskFullError
 
 HEADER = struct.Struct("<4sIQQ")
+HEADER_OCTETS = HEADER.size
 MAGIC = b"EPK1"
 _LENGTHS = struct.Struct("<QQ")
 _LEVEL = 1
@@ -170,11 +171,8 @@ class Packs:
         start = locations[0].offset
         length = max(location.offset + location.length for location in locations) - start
         try:
-            data = memoryview(self._pread(Location(*locations[0][:3], length, 0)))
-            frames = [
-                check_record(location, data[location.offset - start : location.offset - start + location.length])
-                for location in locations
-            ]
+            data = self._pread(Location(*locations[0][:3], length, 0))
+            frames = _check_records(locations, data, start)
             return decompress_many(self._decompressor(), frames, [location.size for location in locations])
         except (DamagedRecordError, zstandard.ZstdError, ValueError):
             # One of them is damaged, or does not say its size: each by itself.
@@ -384,6 +382,25 @@ def check_record(location: Location, record: memoryview) -> memoryview:
     return frame
 
 
+def _check_records(locations: Sequence[Location], data: bytes, start: int) -> list[memoryview]:
+    """The frames of records in octets of a pack that begin at `start`: `check_record` for many, in half the time.
+
+    Raises DamagedRecordError."""
+    frames, view, crc32, unpack = [], memoryview(data), zlib.crc32, HEADER.unpack_from
+    for location in locations:
+        _, _, offset, length, size = location
+        begin = offset - start
+        frame = view[begin + HEADER_OCTETS : begin + length]
+        magic, crc, frame_length, content_size = unpack(data, begin)
+        lengths = data[begin + 8 : begin + HEADER_OCTETS]
+        if magic != MAGIC or frame_length != length - HEADER_OCTETS or content_size != size:
+            raise DamagedRecordError(location, "there is no such record")
+        if crc32(lengths, crc32(frame)) != crc:
+            raise DamagedRecordError(location, "the checksum differs")
+        frames.append(frame)
+    return frames
+
+
 def decompress_many(
     decompressor: zstandard.ZstdDecompressor, frames: Sequence[memoryview], sizes: Sequence[int]
 ) -> list[bytes]:
@@ -405,7 +422,8 @@ def _neighbours(locations: Sequence[Location]) -> Iterator[list[int]]:
     """Indexes of locations that are near to each other, in the order of the octets on disk."""
     run: list[int] = []
     pack_id, start, end, octets = PackId(-1), 0, 0, 0
-    for index in sorted(range(len(locations)), key=lambda i: locations[i][1:3]):
+    places = [location[1:3] for location in locations]
+    for index in sorted(range(len(places)), key=places.__getitem__):
         _, its_pack, offset, length, size = locations[index]
         near = its_pack == pack_id and offset - end <= _NEAR and offset + length - start <= _TOGETHER
         if run and not (near and octets + size <= _DECOMPRESSED):

@@ -16,6 +16,7 @@ import uvloop
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.core.ids import INBOX, AccountId, PackId
 from estafeta.mail.scan import MessageScanner
+from estafeta.mailboxes import service
 from estafeta.mailboxes.change import Expunge
 from estafeta.mailboxes.service import Mailboxes
 from estafeta.mailboxes.storing import StoreFlags
@@ -132,6 +133,21 @@ def test_deliver_and_read(play) -> None:
         assert (await boxes.store_flags(StoreFlags(ANNA, INBOX, ((1, 1),), "add", Flag.SEEN))).modseq > 0
         assert (await boxes.expunge(Expunge(ANNA, INBOX, ((1, 2),)))).ranges == ((1, 1),)
         assert await boxes.used_bytes(ANNA) == 0
+
+    play(scene)
+
+
+def test_expunging_very_many_takes_turns(play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_EXPUNGED_AT_ONCE", 3)
+
+    async def scene(site: Site) -> None:
+        boxes = site.mailboxes
+        await asyncio.gather(*(boxes.deliver(arrival(MESSAGE, ANNA), MESSAGE) for _ in range(8)))
+        before = (await boxes.status(ANNA)).modseq
+        gone = await boxes.expunge(Expunge(ANNA, INBOX, ((2, 99),)))
+        assert [uid for low, high in gone.ranges for uid in range(low, high + 1)] == [2, 3, 4, 5, 6, 7, 8]
+        assert gone.modseq == before + 3 == (await boxes.status(ANNA)).modseq
+        assert [row.uid for row in (await boxes.snapshot(ANNA)).rows] == [1]
 
     play(scene)
 

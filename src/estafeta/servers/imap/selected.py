@@ -3,17 +3,20 @@
 import asyncio
 from array import array
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from estafeta.core.errors import EstafetaError
+from estafeta.core.errors import EstafetaError, Kind
 from estafeta.mailboxes import look
 from estafeta.mailboxes.folders import ClaimRecent
 from estafeta.mailboxes.values import Changes
-from estafeta.protocols.imap.replies import bad
+from estafeta.protocols.imap.replies import bad, ok
 from estafeta.protocols.imap.values import Ranges, SequenceSet
 from estafeta.protocols.imap.view import Changed, Delta, Style, View
+from estafeta.servers.imap.accessnow import changes_nothing, tell_access
 from estafeta.servers.imap.errors import ReplyError
 from estafeta.servers.imap.flaglines import tell_new_keywords
+from estafeta.servers.imap.folders import sight_of
 from estafeta.servers.imap.reading import Bookmark
 
 if TYPE_CHECKING:
@@ -23,17 +26,24 @@ if TYPE_CHECKING:
 
 # A view of more messages than this is changed in a thread: it may take longer than a turn of the event loop.
 _MANY = 20_000
+# More changes than this are taken in in a thread for the same reason.
+_FEW = 500
+# Lines that are sent together.
+_LINES = 1000
 
 
 class Selected:
     """A mailbox that is selected in a session. Make it with `open`."""
 
     __slots__ = (
+        "_foreign",
         "_silent",
         "_unwatch",
         "bookmark",
         "contexts",
         "dirty",
+        "doubtful",
+        "examined",
         "folder",
         "read_only",
         "saved",
@@ -41,11 +51,12 @@ class Selected:
         "view",
     )
 
-    def __init__(self, session: "ImapSession", folder: "Folder", *, read_only: bool) -> None:
+    def __init__(self, session: "ImapSession", folder: "Folder", *, examined: bool) -> None:
         status = folder.status
         self.session = session
         self.folder = folder
-        self.read_only = read_only
+        self.examined = examined
+        self.read_only = examined or changes_nothing(folder.rights)
         self.view = View(uid_next=status.uid_next, count=status.messages, modseq=status.modseq)
         self.saved: Ranges = ()
         """The result that SEARCH RETURN (SAVE) kept (RFC 5182)."""
@@ -55,13 +66,16 @@ class Selected:
         """Searches that are kept up to date, by their tags (RFC 5267)."""
         self.dirty = False
         """Somebody announced a change that the client was not told."""
+        self._foreign = folder.account_id != session.user.account_id
+        self.doubtful = self._foreign
+        """It is another's, and what was announced may have been that rights to it were taken away."""
         self._silent: set[int] = set()
         self._unwatch: Callable[[], None] | None = None
 
     @classmethod
-    async def open(cls, session: "ImapSession", folder: "Folder", *, read_only: bool) -> "Selected":
+    async def open(cls, session: "ImapSession", folder: "Folder", *, examined: bool) -> "Selected":
         """Select: from here on changes are noticed. The folder's status may be older than that, so it is read anew."""
-        selected = cls(session, folder, read_only=read_only)
+        selected = cls(session, folder, examined=examined)
         selected._unwatch = await session.service.shared.feed.watch(
             folder.account_id, folder.mailbox_id, selected._heard
         )
@@ -110,10 +124,6 @@ class Selected:
             raise ReplyError(bad(f"There are {view.count} messages here; that number is none of theirs."))
         return _join(view.at(first, last) for first, last in ranges)
 
-    def recent(self, uid: int) -> bool:
-        """Whether the message is `\\Recent` in this session."""
-        return uid >= self.view.recent_from
-
     def touched(self, modseq: int, *, silent: bool) -> None:
         """This session changed something here at `modseq`; `silent`: the client is not to be told of it again."""
         if modseq:
@@ -127,32 +137,51 @@ class Selected:
 
     def wants_sync(self, *, asking: bool) -> bool:
         """Whether there may be something to tell."""
-        may_expunge = self.view.pending and self.session.machine.expunge_allowed
-        return self.dirty or asking or may_expunge
+        return self.dirty or asking or self.view.pending
+
+    async def check_rights(self) -> None:
+        """Read anew what the person may do here. Raises PERMISSION when that is not even to read (RFC 4314 4)."""
+        self.doubtful = False
+        folder = self.folder
+        where = folder.account_id, folder.mailbox_id
+        rights = await self.session.thread(sight_of(self.session).rights, *where)
+        if "r" not in rights:
+            raise EstafetaError(Kind.PERMISSION, "You have no right to this mailbox any more.")
+        if rights != folder.rights:
+            self.folder = replace(folder, rights=rights)
+            tell_access(self)
 
     async def sync(self) -> Delta | None:
-        """Tell the client what happened since it was told last. Raises NOT_FOUND when the mailbox is gone."""
+        """Tell the client what happened since it was told last. Raises NOT_FOUND when the mailbox is gone, PERMISSION
+        when the person may not read it any more."""
+        if self.doubtful:
+            await self.check_rights()
         self.dirty = False
         session, view = self.session, self.view
         where = self.folder.account_id, self.folder.mailbox_id
-        changes = await session.thread(look.changes_since, session.mailboxes.database, *where, view.modseq)
+        # Of what the client is not to be told again, only a search that is kept up to date wants to know.
+        own = () if self.contexts else frozenset(self._silent)
+        changes = await session.thread(look.changes_since, session.mailboxes.database, *where, view.modseq, without=own)
         if changes.modseq == view.modseq and not view.pending:
             return None
         style = self.style()
-        changed = [Changed(*row) for row in changes.changed]
-        if view.needs_uids(changed, changes.expunged, style):
+        # Both ascend: where the first was not in the view, none was.
+        if view.needs_uids([Changed(*row) for row in changes.changed[:1]], changes.expunged[:1], style):
             await self._load()
-        many = view.count > _MANY and changes.expunged
-        update = self._update(changes, changed, style)
-        lines, delta = await session.thread(update) if many else update()
+        update = self._update(changes, style)
+        lines, delta = await session.thread(update) if self._takes_long(changes) else update()
         self._silent.clear()
         if changes.status.keywords != self.folder.status.keywords:
             tell_new_keywords(session, self, changes.status.keywords.split())
         contexts = tuple(self.contexts.values())
-        for context in contexts:
-            context.removing(delta)
-        for line in lines:
-            await session.send(line)
+        if contexts and delta.removed:
+            removing = await session.thread(lambda: [line for context in contexts for line in context.removing(delta)])
+            await session.send(*removing)
+        for start in range(0, len(lines), _LINES):
+            await session.send(*lines[start : start + _LINES])
+        if style.vanished and view.held:
+            # RFC 7162 3.2, 6: a client that goes by the MODSEQs it saw would never ask for what is told later.
+            session.machine.condition(ok("What is gone is told later.", b"HIGHESTMODSEQ %d" % view.held))
         for context in contexts:
             await context.told(delta)
         return delta
@@ -171,11 +200,15 @@ class Selected:
 
     def _heard(self) -> None:
         self.dirty = True
+        self.doubtful = self._foreign
         self.session.poke()
 
-    def _update(
-        self, changes: Changes, changed: list[Changed], style: Style
-    ) -> Callable[[], tuple[list[bytes], Delta]]:
+    def _takes_long(self, changes: Changes) -> bool:
+        """Whether to take this in would keep the event loop from others."""
+        pending = len(changes.changed) + len(changes.expunged)
+        return pending > _FEW or (self.view.count > _MANY and (bool(changes.expunged) or self.view.pending))
+
+    def _update(self, changes: Changes, style: Style) -> Callable[[], tuple[list[bytes], Delta]]:
         may_expunge = self.session.machine.expunge_allowed
         silent = frozenset(self._silent)
 
@@ -183,7 +216,7 @@ class Selected:
             return self.view.update(
                 changes.modseq,
                 changes.status.uid_next,
-                changed,
+                [Changed(*row) for row in changes.changed],
                 changes.expunged,
                 style=style,
                 may_expunge=may_expunge,
