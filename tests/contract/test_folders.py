@@ -14,10 +14,12 @@ from estafeta.mailboxes.change import PurgeAccount, purge_account
 from estafeta.mailboxes.folders import (
     ClaimRecent,
     DeleteMailbox,
+    RenameBelow,
     RenameMailbox,
     SetSubscribed,
     claim_recent,
     delete_mailbox,
+    rename_below,
     rename_mailbox,
     set_subscribed,
 )
@@ -100,6 +102,45 @@ def test_renaming_keeps_id_uidvalidity_and_rights(store: Store) -> None:
     after = store.status(1, box)
     assert (after.name, after.uid_validity) == ("none/of/these/B", before.uid_validity)
     assert acl_of(store.database, ANN, box) == {"anyone": "lr"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind"),
+    [
+        ("P", "Q", None),
+        ("P/2026", "Q", None),
+        ("P", "Q/deep", None),
+        ("none", "Q", Kind.NOT_FOUND),
+        ("p", "Q", Kind.NOT_FOUND),
+        ("A", "Q", Kind.EXISTS),
+        ("P", "A", Kind.EXISTS),
+        ("P", "B", Kind.EXISTS),
+        ("P", "P/more", Kind.INVALID),
+        ("P", " ", Kind.INVALID),
+    ],
+)
+def test_renaming_a_name_that_is_only_a_parent(store: Store, old: str, new: str, kind: Kind | None) -> None:
+    """RFC 9051 6.3.6: what is below follows."""
+    boxes = [store.create(1, name) for name in ("P/2026/May", "P/2026/June", "A", "A/x", "B/2026/May")]
+    store.create(1, "Pp/2026")
+    payload = RenameBelow(ANN, old, new)
+    if kind is not None:
+        assert kind_of(store.group.run, rename_below, payload) is kind
+        assert store.status(1, boxes[0]).name == "P/2026/May"
+        return
+    heard = topics(store, rename_below, payload)
+    assert sorted(heard) == [f"mailbox:1:{box}" for box in boxes[:2]]
+    assert store.status(1, boxes[0]).name == new + "P/2026/May"[len(old) :]
+
+
+def test_annotations_raise_the_modseq(store: Store) -> None:
+    """RFC 7162 3.2; those of the server are no mailbox's."""
+    store.deliver(MESSAGE, to(1))
+    before = store.status(1).modseq
+    annotate(store, INBOX, 0, ("/comment", b"x"))
+    assert store.status(1).modseq > before
+    assert look.changes_since(store.database, ANN, INBOX, before).changed == ()
+    annotate(store, 0, 1, ("/comment", b"x"))
 
 
 # Subscriptions

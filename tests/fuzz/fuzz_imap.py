@@ -145,7 +145,7 @@ def succeed(machine: ImapServer, event: Command) -> None:
         case commands.Login() | commands.Authenticated():
             machine.signed_in()
         case commands.Select():
-            machine.selected(event.read_only)
+            machine.selected()
         case commands.Enable():
             machine.enable(event.names)
         case commands.StartTls() | commands.Compress():
@@ -163,7 +163,7 @@ def play(pieces: list[bytes], state: int, refusals: frozenset[bytes]) -> tuple[l
     if state > 0:
         machine.signed_in()
     if state > 1:
-        machine.selected(False)
+        machine.selected()
     seen, said = [], b""
     for piece in pieces:
         machine.feed(piece)

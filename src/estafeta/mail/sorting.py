@@ -1,12 +1,13 @@
 """SORT: the order of messages by what they are listed with (RFC 5256 3, RFC 5957, RFC 6203 6).
 
 Works on what the store keeps of each message; nothing is parsed but the field of the ENVELOPE that a criterion asks
-for. Texts compare by a collation, those that are missing as empty. Messages that no criterion tells apart come in
-the order of the mailbox, which is that of their UIDs, whether or not a criterion is reversed (RFC 5256 3).
+for, and what that gives never changes, so callers may remember it. Texts compare by a collation, those that are missing
+as empty. Messages that no criterion tells apart come in the order of the mailbox, which is that of their UIDs, whether
+or not a criterion is reversed (RFC 5256 3).
 A stored ENVELOPE that is damaged raises EstafetaError(INVALID); header octets never do.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -40,53 +41,38 @@ class Criterion(NamedTuple):
     reverse: bool = False
 
 
-class SortRow(NamedTuple):
-    """A message: its UID, internal date (seconds since 1970), size in octets, stored ENVELOPE text, and how well it
-    answers a fuzzy search (RFC 6203 4: 1 to 100)."""
-
-    uid: int
-    arrived: float
-    size: int
-    envelope: bytes
-    relevancy: float = 0
+#: What messages are compared by.
+Keys = Sequence[float] | Sequence[str]
 
 
-_Key = Callable[[SortRow], float | str]
-
-
-def sort_uids(rows: Iterable[SortRow], criteria: Sequence[Criterion], collation: Collation = DEFAULT) -> list[int]:
-    """The UIDs of the rows in the order that the criteria ask for, the first of them counting most."""
-    ordered = sorted(rows, key=lambda row: row.uid)
+def sort_uids(uids: Sequence[int], columns: Sequence[tuple[Keys, bool]]) -> list[int]:
+    """Ascending UIDs in the order that criteria ask for, the first of them counting most: of each the keys of all
+    messages, in the order of `uids`, and whether it is reversed."""
+    order = list(range(len(uids)))
     # Sorting keeps the order of equals, so the last criterion goes first. A reversed sort keeps it as well.
-    for criterion in reversed(criteria):
-        ordered.sort(key=_key(criterion.by, key_function(collation)), reverse=criterion.reverse)
-    return [row.uid for row in ordered]
+    for keys, reverse in reversed(columns):
+        order.sort(key=keys.__getitem__, reverse=reverse)
+    return [uids[at] for at in order]
 
 
-def _key(by: SortBy, collate: Callable[[str], str]) -> _Key:
+def envelope_key(by: SortBy, collation: Collation = DEFAULT) -> Callable[[bytes], float | str | None] | None:
+    """What a criterion makes of a stored ENVELOPE text; None when it does not look there.
+
+    The key of DATE is None without a date that can be read: then the internal date counts (RFC 5256 2.2)."""
+    collate = key_function(collation)
     match by:
-        case SortBy.ARRIVAL:
-            return lambda row: row.arrived
-        case SortBy.SIZE:
-            return lambda row: row.size
-        case SortBy.RELEVANCY:
-            return lambda row: -row.relevancy  # the best come first
+        case SortBy.ARRIVAL | SortBy.SIZE | SortBy.RELEVANCY:
+            return None
         case SortBy.DATE:
-            return lambda row: sent_or_arrived(row.envelope, row.arrived)
+            return sent_seconds
         case SortBy.SUBJECT:
-            return lambda row: collate(base_subject(envelope_subject(row.envelope)).text)
+            return lambda envelope: collate(base_subject(envelope_subject(envelope)).text)
         case SortBy.DISPLAYFROM | SortBy.DISPLAYTO:
             field = Field.FROM if by is SortBy.DISPLAYFROM else Field.TO
-            return lambda row: collate(displayed(first_address(row.envelope, field)))
+            return lambda envelope: collate(displayed(first_address(envelope, field)))
         case SortBy.FROM | SortBy.TO | SortBy.CC:
             field = Field[by.name]
-            return lambda row: collate(_mailbox(first_address(row.envelope, field)))
-
-
-def sent_or_arrived(envelope: bytes, arrived: float) -> float:
-    """RFC 5256 2.2: without a sent date that can be read, the internal date."""
-    seconds = sent_seconds(envelope)
-    return arrived if seconds is None else seconds
+            return lambda envelope: collate(_mailbox(first_address(envelope, field)))
 
 
 def _mailbox(address: EnvelopeAddress | None) -> str:

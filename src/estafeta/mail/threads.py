@@ -5,7 +5,7 @@ message. Nothing here recurses: threads may be as deep as there are messages.
 
 Departure from RFC 5256 3, REFERENCES (1.A): In-Reply-To is taken where References is missing, and also, as the last
 reference, where References does not name it; that is how the store keeps them.
-A stored ENVELOPE that is damaged raises EstafetaError(INVALID); header octets never do.
+What messages are told by never changes, so callers may remember it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +16,6 @@ from estafeta.mail.basesubject import BaseSubject, base_subject
 from estafeta.mail.collation import DEFAULT, Collation, sort_key
 from estafeta.mail.envelope import envelope_subject
 from estafeta.mail.linking import link_messages
-from estafeta.mail.sorting import sent_or_arrived
 
 
 class Algorithm(StrEnum):
@@ -28,14 +27,17 @@ class Algorithm(StrEnum):
 
 
 class ThreadRow(NamedTuple):
-    """A message: its UID, internal date (seconds since 1970), stored ENVELOPE text, and the ids of its stored
+    """A message: its UID, sent date or without one its internal date (seconds since 1970), and the ids of its stored
     structure (estafeta.mail.threadid.message_ids)."""
 
     uid: int
-    arrived: float
-    envelope: bytes
+    sent: float
     message_id: str = ""
     references: Sequence[str] = ()
+
+
+#: The base subjects of messages, as a collation compares them, by their ascending UIDs: see `thread_subject`.
+Subjects = Callable[[Sequence[int]], Sequence[BaseSubject]]
 
 
 class Node:
@@ -54,19 +56,20 @@ class Node:
         return None if self.row is None else self.row.uid
 
 
-def thread(rows: Iterable[ThreadRow], algorithm: Algorithm, collation: Collation = DEFAULT) -> list[Node]:
-    """The threads of these messages, in the order in which they are to be told."""
+def thread(rows: Iterable[ThreadRow], algorithm: Algorithm, subjects: Subjects) -> list[Node]:
+    """The threads of these messages, in the order in which they are to be told. `subjects` is asked once at most, for
+    those messages whose subjects matter."""
     ordered = sorted(rows, key=_by_uid)
-    nodes = [Node(row, sent_or_arrived(row.envelope, row.arrived)) for row in ordered]
+    nodes = [Node(row, row.sent) for row in ordered]
     if algorithm is Algorithm.ORDEREDSUBJECT:
-        return _ordered_subject(nodes, collation)
+        return _ordered_subject(nodes, subjects)
     roots = _link(nodes, link_messages([(row.message_id, row.references) for row in ordered]))
     for node in (*nodes, *roots):
         node.children.sort(key=_by_date)
     if algorithm is Algorithm.REFS:
         return sorted(roots, key=_latest)
     _sort_roots(roots)
-    roots = _merge_subjects(roots, collation)
+    roots = _merge_subjects(roots, subjects)
     _sort_roots(roots)
     return roots
 
@@ -79,11 +82,18 @@ def _by_date(node: Node) -> float:
     return node.sent
 
 
-def _ordered_subject(nodes: list[Node], collation: Collation) -> list[Node]:
+def thread_subject(envelope: bytes, collation: Collation = DEFAULT) -> BaseSubject:
+    """The base subject of a stored ENVELOPE text, which raises EstafetaError(INVALID) when it is damaged."""
+    subject = base_subject(envelope_subject(envelope))
+    return BaseSubject(sort_key(collation, subject.text), subject.is_reply)
+
+
+def _ordered_subject(nodes: list[Node], subjects: Subjects) -> list[Node]:
     """RFC 5256 3, ORDEREDSUBJECT: the oldest message of each base subject, and the others as its children."""
     threads: dict[str, Node] = {}
+    subject_of = _subjects_of(nodes, subjects)
     for node in sorted(nodes, key=_by_date):
-        subject = sort_key(collation, _subject(node).text)
+        subject = subject_of[node.uid or 0].text
         if subject in threads:
             threads[subject].children.append(node)
         else:
@@ -91,8 +101,9 @@ def _ordered_subject(nodes: list[Node], collation: Collation) -> list[Node]:
     return list(threads.values())
 
 
-def _subject(node: Node) -> BaseSubject:
-    return BaseSubject("", False) if node.row is None else base_subject(envelope_subject(node.row.envelope))
+def _subjects_of(nodes: Iterable[Node], subjects: Subjects) -> dict[int, BaseSubject]:
+    uids = sorted(node.uid or 0 for node in nodes)
+    return dict(zip(uids, subjects(uids), strict=True))
 
 
 def _link(nodes: list[Node], links: list[int | None]) -> list[Node]:
@@ -138,12 +149,15 @@ def _latest(root: Node) -> float:
     return latest
 
 
-def _merge_subjects(roots: list[Node], collation: Collation) -> list[Node]:
+def _merge_subjects(roots: list[Node], subjects: Subjects) -> list[Node]:
     """(5): threads with the same subject become one. The roots come sorted, and what is left is not sorted."""
-    subjects = [_thread_subject(root, collation) for root in roots]
-    table = _choose_roots(roots, subjects)
+    # (5.B.i): the subject of a dummy is that of its first child.
+    firsts = [root if root.row is not None else root.children[0] for root in roots]
+    subject_of = _subjects_of(firsts, subjects)
+    known = [subject_of[first.uid or 0] for first in firsts]
+    table = _choose_roots(roots, known)
     out: dict[int, Node] = {}
-    for root, (text, is_reply) in zip(roots, subjects, strict=True):
+    for root, (text, is_reply) in zip(roots, known, strict=True):
         if not text:
             out[id(root)] = root
             continue
@@ -165,11 +179,6 @@ def _choose_roots(roots: list[Node], subjects: list[BaseSubject]) -> dict[str, t
         if text and (text not in table or _is_better(root, is_reply, *table[text])):
             table[text] = root, is_reply
     return table
-
-
-def _thread_subject(root: Node, collation: Collation) -> BaseSubject:
-    subject = _subject(root if root.row is not None else root.children[0])
-    return BaseSubject(sort_key(collation, subject.text), subject.is_reply)
 
 
 def _is_better(root: Node, is_reply: bool, chosen: Node, chosen_is_reply: bool) -> bool:

@@ -80,6 +80,29 @@ class Session(Protocol):
 class Pump(asyncio.Protocol):
     """One connection. `deadline` is swept by the `Connections` it belongs to."""
 
+    __slots__ = (
+        "_connections",
+        "_early",
+        "_ended",
+        "_full",
+        "_interjection",
+        "_judged",
+        "_loop",
+        "_lost",
+        "_machine",
+        "_paused",
+        "_task",
+        "_upgrading",
+        "_writable",
+        "_yielding",
+        "deadline",
+        "expires",
+        "peer",
+        "session",
+        "tls",
+        "transport",
+    )
+
     def __init__(self, session: Session, connections: "Connections") -> None:
         self.session = session
         self._connections = connections
@@ -153,6 +176,8 @@ class Pump(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, for whatever reason."""
+        if self._lost:
+            return
         self._lost = True
         self._connections.remove(self)
         if self._writable is not None:
@@ -163,11 +188,15 @@ class Pump(asyncio.Protocol):
 
     # for sessions
 
-    async def send(self, data: bytes) -> None:
-        """Send a piece of a long answer; waits while the peer is slow. Raises ConnectionResetError when it is gone."""
-        if self._lost or self.transport is None:
+    async def send(self, *pieces: bytes) -> None:
+        """Send a part of a long answer; waits while the peer is slow. Raises ConnectionResetError when it is gone."""
+        if self._lost or self.transport is None or self.transport.is_closing():
             raise ConnectionResetError
-        self.transport.write(data)
+        if self.tls is None:
+            self.transport.writelines(pieces)
+        else:
+            # TLS would make a record of each piece.
+            self.transport.write(b"".join(pieces))
         self.touch()
         if self._full:
             self._writable = asyncio.Event()
@@ -180,7 +209,7 @@ class Pump(asyncio.Protocol):
     async def start_tls(self, context: ssl.SSLContext) -> bool:
         """Send what is queued, then take the TLS handshake. False: it failed and the connection is closed."""
         transport = self.transport
-        if self._lost or transport is None:
+        if self._lost or transport is None or transport.is_closing():
             return False
         transport.pause_reading()
         self._flush()
@@ -192,6 +221,8 @@ class Pump(asyncio.Protocol):
         except (OSError, ssl.SSLError) as error:
             log.info("tls handshake failed peer=%s cause=%r", self.peer, str(error))
             self.abort()
+            # Who goes during the handshake is lost by the TLS layer, which does not always pass that on.
+            self._loop.call_soon(self.connection_lost, error)
             return False
         finally:
             self._upgrading = False
@@ -320,7 +351,8 @@ class Pump(asyncio.Protocol):
 
     def _flush(self) -> None:
         data = self._machine.take_output()
-        if data and self.transport is not None and not self._lost:
+        # One that was cut off a moment ago may be closed before it is known as lost.
+        if data and self.transport is not None and not self.transport.is_closing():
             self.transport.write(data)
 
     def _close(self) -> None:

@@ -214,7 +214,7 @@ class House:
         wire.said.clear()
         all_said = ""
         for part in _parts(text, values):
-            await _send(wire, part.sent, how)
+            await send_lines(wire, part.sent, how)
             said = (await _answered(wire, part)).decode("utf-8", "replace")
             all_said += said
             _compare(part.expected, said)
@@ -243,7 +243,7 @@ def _parts(text: str, values: dict[str, object]) -> Iterator[_Part]:
     yield _Part(lines)
 
 
-async def _send(wire: Wire, data: bytes, how: str) -> None:
+async def send_lines(wire: Wire, data: bytes, how: str) -> None:
     if how == "whole":
         wire.pump.data_received(data)
         return

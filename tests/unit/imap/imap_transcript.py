@@ -20,7 +20,7 @@ from typing import Any
 from estafeta.protocols.imap import commands
 from estafeta.protocols.imap.commands import Command
 from estafeta.protocols.imap.limits import Limits
-from estafeta.protocols.imap.replies import Reply, ok
+from estafeta.protocols.imap.replies import Reply, no, ok
 from estafeta.protocols.imap.server import ImapServer, State
 from estafeta.protocols.sasl import NeedPassword, PasswordResult, ScramKeys, make_mechanism
 
@@ -68,8 +68,10 @@ class Answerer:
         match event:
             case commands.Authenticate(name):
                 made = make_mechanism(name, secret=b"s")
-                assert made is not None
-                machine.answer_auth(made)
+                if made is None:
+                    machine.reply(no("No such mechanism."))
+                else:
+                    machine.answer_auth(made)
             case commands.AuthNeed(need):
                 machine.answer_need(PasswordResult.OK if isinstance(need, NeedPassword) else self.keys)
             case _ if isinstance(event, STEPS):
@@ -83,7 +85,7 @@ class Answerer:
             case commands.Login() | commands.Authenticated():
                 machine.signed_in()
             case commands.Select():
-                machine.selected(event.read_only)
+                machine.selected()
             case commands.Enable():
                 machine.enable(event.names)
             case commands.StartTls():
@@ -98,7 +100,7 @@ def begin(state: State = State.SELECTED, enabled: Iterable[str] = (), limits: Li
     if state is not State.NOT_AUTHENTICATED:
         machine.signed_in()
     if state is State.SELECTED:
-        machine.selected(False)
+        machine.selected()
     machine.enable(enabled)
     return machine
 

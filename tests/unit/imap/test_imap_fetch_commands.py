@@ -153,8 +153,8 @@ CHANGE = {
         C: 4 UID STORE 2 +FLAGS.SILENT (\Seen)
         S: 1 OK STORE completed.
         S* * OK [HIGHESTMODSEQ
-        S~ \* 2 FETCH \(FLAGS \(\\Flagged\) MODSEQ \(\d+\)\)
-        S~ \* 3 FETCH \(FLAGS \(\\Flagged\) MODSEQ \(\d+\)\)
+        S~ \* 2 FETCH \(UID 2 FLAGS \(\\Flagged\) MODSEQ \(\d+\)\)
+        S~ \* 3 FETCH \(UID 3 FLAGS \(\\Flagged\) MODSEQ \(\d+\)\)
         S* 2 OK [MODIFIED 1]
         S* 3 OK [MODIFIED 1]
         S~ \* 2 FETCH \(UID 2 MODSEQ \(\d+\)\)

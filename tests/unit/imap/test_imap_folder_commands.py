@@ -28,7 +28,7 @@ def test_create_tells_the_mailbox_id(world: World) -> None:
         ('CREATE "#shared/"', "CANNOT"),
         ("CREATE #user/ann@example.test/#x", "CANNOT"),
         ("CREATE #shared/New", "NOPERM"),
-        ("CREATE #user/nobody@example.test/x", "NONEXISTENT"),
+        ("CREATE #user/nobody@example.test/x", "NOPERM"),
         ("CREATE #user/ben@example.test/x", "NOPERM"),
         (r"CREATE x (USE (\All))", "USEATTR"),
         (r"CREATE x (USE (\Sent \Nonsense))", "USEATTR"),

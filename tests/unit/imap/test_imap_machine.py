@@ -454,11 +454,9 @@ def test_silence() -> None:
 
 def test_states_that_answers_make() -> None:
     machine = begin(State.AUTHENTICATED)
-    machine.selected(True)
-    assert machine.read_only
+    machine.selected()
     run(machine, Answerer(), b"a UNSELECT\r\n")
     assert machine.state is State.AUTHENTICATED
-    assert not machine.read_only
     machine.unselected()
     assert machine.state is State.AUTHENTICATED
     machine.enable(["QRESYNC", "IMAP4REV2"])

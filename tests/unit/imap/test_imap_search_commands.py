@@ -128,7 +128,6 @@ SESSIONS = {
         S* 1 OK [MAILBOXID
         C: 2 ESEARCH IN (mailboxes (INBOX Work)) RETURN (COUNT) SUBJECT pie
         S~ \\* ESEARCH \\(TAG "2" MAILBOX "INBOX" UIDVALIDITY \\d+\\) UID COUNT 2
-        S~ \\* ESEARCH \\(TAG "2" MAILBOX "Work" UIDVALIDITY \\d+\\) UID COUNT 0
         S: 2 OK ESEARCH completed.
         C: 3 ESEARCH IN (personal) SUBJECT zebra
         S~ \\* ESEARCH \\(TAG "3" MAILBOX "INBOX" UIDVALIDITY \\d+\\) UID ALL 3

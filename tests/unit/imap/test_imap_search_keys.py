@@ -154,7 +154,7 @@ def test_limits() -> None:
     assert search(b" ".join([b"ALL"] * 10), limits=limits) == k.And((k.All(),) * 10)
     assert search(b" ".join([b"ALL"] * 11), limits=limits) == b"NO [LIMIT] Too many search keys."
     for word in (b"NOT ", b"OR ", b"FUZZY "):
-        assert search(word * 5000 + b"ALL", limits=limits) == b"NO [LIMIT] Too many search keys."
+        assert search(word * 3000 + b"ALL", limits=limits) == b"NO [LIMIT] Too many search keys."
     assert search(b"(" * 5000) == b"NO [LIMIT] Too many parentheses within each other."
 
 

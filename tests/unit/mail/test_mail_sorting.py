@@ -1,6 +1,8 @@
 """Base subjects, collations and SORT, as tables."""
 
+from collections.abc import Iterable, Sequence
 from email.header import Header
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
@@ -9,7 +11,8 @@ from hypothesis import strategies as st
 from estafeta.mail.basesubject import base_of_text, base_subject
 from estafeta.mail.collation import DEFAULT, Collation, choose_collation, match_collations, sort_key
 from estafeta.mail.imaptext import encode_envelope
-from estafeta.mail.sorting import Criterion, SortBy, SortRow, sort_uids
+from estafeta.mail.sorting import Criterion, Keys, SortBy, envelope_key
+from estafeta.mail.sorting import sort_uids as sort_by_keys
 
 SUBJECTS = [
     (b"", "", False),
@@ -134,6 +137,29 @@ def test_keys(collation: Collation, equal: list[tuple[str, str]], different: lis
 def test_any_text_has_a_key(collation: Collation, text: str) -> None:
     key = sort_key(collation, text)
     assert sort_key(collation, key) == key
+
+
+class SortRow(NamedTuple):
+    uid: int
+    arrived: float
+    size: int
+    envelope: bytes
+    relevancy: float
+
+
+def sort_uids(rows: Iterable[SortRow], criteria: Sequence[Criterion], collation: Collation = DEFAULT) -> list[int]:
+    ordered = sorted(rows)
+
+    def keys(by: SortBy) -> Keys:
+        if by is SortBy.RELEVANCY:
+            return [-row.relevancy for row in ordered]
+        made = envelope_key(by, collation)
+        if made is None:
+            return [row.arrived if by is SortBy.ARRIVAL else row.size for row in ordered]
+        found: list[Any] = [made(row.envelope) for row in ordered]
+        return [row.arrived if key is None else key for key, row in zip(found, ordered, strict=True)]
+
+    return sort_by_keys([row.uid for row in ordered], [(keys(each.by), each.reverse) for each in criteria])
 
 
 def row(uid: int, arrived: int = 0, size: int = 0, relevancy: int = 0, **fields: bytes) -> SortRow:

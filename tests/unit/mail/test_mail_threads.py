@@ -1,7 +1,9 @@
 """THREAD and THREADID: small mailboxes and what RFC 5256 says of them, and what holds for any."""
 
 import re
+from collections.abc import Iterable
 from itertools import pairwise
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -11,12 +13,33 @@ from estafeta.core.errors import EstafetaError
 from estafeta.mail.imaptext import encode_envelope
 from estafeta.mail.linking import link_messages
 from estafeta.mail.scan import MessageScanner
+from estafeta.mail.sentdate import sent_seconds
 from estafeta.mail.structure import encode_structure
 from estafeta.mail.threadid import message_ids, thread_id
-from estafeta.mail.threads import Algorithm, Node, ThreadRow, encode_thread, thread
+from estafeta.mail.threads import Algorithm, Node, ThreadRow, encode_thread, thread_subject
+from estafeta.mail.threads import thread as make_threads
 
 
-def rows(*lines: str) -> list[ThreadRow]:
+class Row(NamedTuple):
+    uid: int
+    arrived: float
+    envelope: bytes
+    message_id: str
+    references: list[str]
+
+
+def thread(unordered: Iterable[Row], algorithm: Algorithm) -> list[Node]:
+    rows = list(unordered)
+    envelopes = {row.uid: row.envelope for row in rows}
+    sent = [sent_seconds(row.envelope) for row in rows]
+    told = [
+        ThreadRow(row.uid, row.arrived if at is None else at, row.message_id, row.references)
+        for row, at in zip(rows, sent, strict=True)
+    ]
+    return make_threads(told, algorithm, lambda uids: [thread_subject(envelopes[uid]) for uid in uids])
+
+
+def rows(*lines: str) -> list[Row]:
     """`DAY ID REFERENCE,REFERENCE SUBJECT`, - for none; UIDs count from 1."""
     found = []
     for uid, line in enumerate(lines, 1):
@@ -25,7 +48,7 @@ def rows(*lines: str) -> list[ThreadRow]:
         if day != "-":
             fields[b"date"] = b"%s Jan 2026 00:00:00 +0000" % day.encode()
         ids = [f"<{each}>" for each in references.split(",") if each != "-"]
-        found.append(ThreadRow(uid, 0.0, encode_envelope(fields), "" if own == "-" else f"<{own}>", ids))
+        found.append(Row(uid, 0.0, encode_envelope(fields), "" if own == "-" else f"<{own}>", ids))
     return found
 
 
@@ -108,7 +131,7 @@ def test_numbers_are_what_the_caller_says() -> None:
 @pytest.mark.parametrize("step", [1, -1])
 def test_deep_threads(step: int) -> None:
     envelope = encode_envelope({})
-    deep = [ThreadRow(uid, uid, envelope, f"<{uid * step}>", [f"<{uid * step - 1}>"]) for uid in range(1, 30_001)]
+    deep = [Row(uid, uid, envelope, f"<{uid * step}>", [f"<{uid * step - 1}>"]) for uid in range(1, 30_001)]
     text = encode_thread(thread(deep, Algorithm.REFERENCES), lambda uid: uid)
     assert text.count(b"(") == 1
     assert text.count(b" ") == len(deep) - 1

@@ -102,6 +102,7 @@ class EchoSession:
     def on_tls(self, rest: bytes) -> Awaitable[None]:
         async def upgrade() -> None:
             self.machine.output += b"go ahead\n"
+            self.site.waiting.set()
             if await self.pump.start_tls(self.site.context):
                 self.machine.input = b""
                 self.machine.output += b"secure\n"
@@ -387,6 +388,21 @@ def test_a_handshake_that_fails_leaves_nothing(play, instead: bytes) -> None:
             writer.close()
         await site.ended()
         await finish(writer)
+
+    play(scene)
+
+
+def test_a_peer_that_resets_instead_of_a_handshake_leaves_nothing(play) -> None:
+    async def scene(site: Site) -> None:
+        for _ in range(5):
+            _, writer = await site.connect()
+            writer.write(b"tls\n")
+            await site.waiting.wait()
+            site.waiting.clear()
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            writer.transport.abort()
+        await site.ended()
 
     play(scene)
 

@@ -39,6 +39,7 @@ def test_errors(error: EstafetaError) -> None:
         appending.append_messages,
         folders.create_mailbox,
         folders.rename_mailbox,
+        folders.rename_below,
         folders.delete_mailbox,
         folders.set_subscribed,
         folders.claim_recent,

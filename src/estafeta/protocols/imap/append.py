@@ -188,9 +188,9 @@ class Appending:
         self._left = None
         if isinstance(line, LongLine):
             raise CommandError(Text.LINE_TOO_LONG)
-        machine.text_octets += len(line)
-        if machine.text_octets > machine.limits.command_octets:
-            raise CommandError(Text.COMMAND_TOO_LONG, code=b"TOOBIG")
+        # What came before was parsed already.
+        machine.spaces = 0
+        machine.count(line)
         self._scanner.data, self._scanner.pos = line, 0
 
     def _with_literals(self, parse: Callable[[Scanner], T]) -> Generator[Command | None, None, T]:
@@ -201,5 +201,6 @@ class Appending:
             try:
                 return parse(scanner)
             except LiteralMissingError:
+                self._machine.spaces = 0
                 text = yield from self._machine.read_literal()
                 scanner.data, scanner.pos = scanner.data[before:] + text, 0

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from estafeta.protocols.imap.fetchitems import FetchItem
+from estafeta.protocols.imap.replies import Reply
 from estafeta.protocols.imap.searchkeys import SearchKey
 from estafeta.protocols.imap.values import FlagList, Partial, SequenceSet, StatusItem
 from estafeta.protocols.sasl import NeedPassword, NeedScram, Reason
@@ -105,13 +106,12 @@ class Enable:
 
 @dataclass(frozen=True, slots=True)
 class QResync:
-    """What SELECT ... (QRESYNC (...)) says that the client knows (RFC 7162 3.2.5)."""
+    """What SELECT ... (QRESYNC (...)) says that the client knows (RFC 7162 3.2.5). Its `seq-match-data` is read and
+    forgotten: it helps servers that do not remember what was expunged."""
 
     uid_validity: int
     modseq: int
     known_uids: SequenceSet | None
-    match_sequence: SequenceSet | None
-    match_uids: SequenceSet | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -476,10 +476,12 @@ class Copy:
 @dataclass(frozen=True, slots=True)
 class SearchReturn:
     """RETURN of SEARCH and SORT (RFC 4731, 5182, 5267, 6203, 9394): MIN MAX ALL COUNT SAVE CONTEXT UPDATE RELEVANCY
-    in `options`; `partial` for PARTIAL. `RETURN ()` is ALL."""
+    in `options`; `partial` for PARTIAL. `RETURN ()` is ALL. `update`: what UPDATE asks to be told of new results (RFC
+    5465 7)."""
 
     options: frozenset[str]
     partial: Partial | None = None
+    update: tuple[FetchItem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -500,6 +502,14 @@ class Search:
     uid: bool
     returning: SearchReturn | None = None
     scopes: tuple[SearchScope, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRefused:
+    """A SEARCH or SORT with SAVE that cannot be done, such as with an unknown charset: `$` means nothing from here on
+    (RFC 5182 2.1)."""
+
+    reply: Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -590,6 +600,7 @@ Command = (
     | Store
     | Copy
     | Search
+    | SearchRefused
     | Sort
     | Thread
     | CancelUpdate

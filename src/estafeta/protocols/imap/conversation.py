@@ -29,8 +29,9 @@ def converse(machine: Machine) -> Talk:
             yield from machine.drop()
             continue
         machine.tag = match[1]
-        machine.text_octets = len(line)
+        machine.text_octets = machine.spaces = 0
         try:
+            machine.count(line)
             rule = machine.rule = find_rule(machine, match)
             if rule.reading is Reading.WHOLE and machine.pending is None:
                 command = rule.parse(Scanner(line, match.end(), machine.dialect))

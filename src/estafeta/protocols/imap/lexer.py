@@ -24,7 +24,6 @@ _ATOM = re.compile(rb'[^\x00- "%()*\\\]{\x7f-\xff]+')
 _ASTRING = re.compile(rb'[^\x00- "%()*\\{\x7f-\xff]+')
 _PATTERN = re.compile(rb'[^\x00- "()\\{\x7f-\xff]+')
 _QUOTED = re.compile(rb'"([^"\\\r\n\0]*(?:\\["\\][^"\\\r\n\0]*)*)"')
-_ESCAPED = re.compile(rb"\\(.)")
 _NUMBER = re.compile(rb"\d{1,20}")
 _SET = re.compile(rb"[0-9*:,]+")
 _END = rb"(?:[1-9]\d{0,9}|\*)"
@@ -154,7 +153,7 @@ class Scanner:
             return value
         self.pos = match.end()
         value = match[1]
-        return _ESCAPED.sub(rb"\1", value) if b"\\" in value else value
+        return _unescape(value) if b"\\" in value else value
 
     def literal(self, *, binary: bool = False) -> bytes:
         """`literal`; with `binary` also `literal8` (RFC 3516 4.1)."""
@@ -301,8 +300,11 @@ class Scanner:
             zone = timezone(-offset if sign == b"-" else offset) if offset else UTC
             # A leap second is the one before it.
             whole = min(int(second), 59) if second == b"60" else int(second)
-            return datetime(int(year), _MONTHS[month.upper()], int(day), int(hour), int(minute), whole, tzinfo=zone)
-        except (KeyError, ValueError) as error:
+            local = datetime(int(year), _MONTHS[month.upper()], int(day), int(hour), int(minute), whole, tzinfo=zone)
+            # It is kept in UTC, where its year must be one of 1 to 9999 too: raises OverflowError.
+            local.astimezone(UTC)
+            return local
+        except (KeyError, ValueError, OverflowError) as error:
             raise CommandError(Text.NO_SUCH_DATE) from error
 
 
@@ -323,6 +325,11 @@ def parse_set(text: bytes, most: int) -> SequenceSet:
     if max(lows) > _MOST_32 or max(highs) > _MOST_32:
         raise CommandError(Text.NUMBER_TOO_LARGE)
     return SequenceSet(tuple(zip(lows, highs, strict=True)))
+
+
+def _unescape(value: bytes) -> bytes:
+    """What is quoted stands for itself. Two backslashes side by side are always one pair: the first is no other's."""
+    return b"\\".join(piece.replace(b"\\", b"") for piece in value.split(b"\\\\"))
 
 
 def _sort_flags(names: list[bytes]) -> FlagList:

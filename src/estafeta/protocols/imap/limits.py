@@ -21,6 +21,11 @@ class Limits:
     """All text and literals of one command, message data excepted: it is kept in memory and parsed at once."""
     nesting: int = 50
     """Parentheses within parentheses, so that nobody exhausts the stack."""
+    words: int = 4000
+    """Words of a command, literals excepted: each costs a step of the parser, and lists of mailboxes are the longest
+    that anybody has a use for."""
+    fetch_items: int = 100
+    """Items of one FETCH: each may stand for the whole message."""
     set_pairs: int = 10_000
     """Ranges of one sequence set."""
     search_keys: int = 1000

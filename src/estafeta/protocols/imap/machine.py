@@ -12,7 +12,7 @@ from estafeta.protocols.imap.faults import CommandError
 from estafeta.protocols.imap.lexer import LITERAL_AT_END, Dialect
 from estafeta.protocols.imap.limits import Limits
 from estafeta.protocols.imap.lines import Input, LongLine
-from estafeta.protocols.imap.replies import Reply
+from estafeta.protocols.imap.replies import Reply, Status
 from estafeta.protocols.imap.states import State
 from estafeta.protocols.imap.table import Rule
 from estafeta.protocols.imap.texts import DEFAULT_LANGUAGE, Text, say
@@ -49,6 +49,8 @@ class Machine:
         """The `{n}` at the end of the last line, while its literal was not asked for."""
         self.text_octets = 0
         """Of the command in progress, message data excepted."""
+        self.spaces = 0
+        """In its text, literals excepted."""
         self.exchange: Exchange | None = None
         self.progress: Progress | None = None
         self.initial: bytes | None = None
@@ -89,10 +91,17 @@ class Machine:
         line = yield from self.read_line()
         if isinstance(line, LongLine):
             raise CommandError(Text.LINE_TOO_LONG)
+        self.count(line)
+        return b"\r\n%b%b" % (octets, line)
+
+    def count(self, line: bytes) -> None:
+        """Another line of the command in progress; raises CommandError when it is one too many."""
         self.text_octets += len(line)
+        self.spaces += line.count(b" ")
         if self.text_octets > self.limits.command_octets:
             raise CommandError(Text.COMMAND_TOO_LONG, code=b"TOOBIG")
-        return b"\r\n%b%b" % (octets, line)
+        if self.spaces > self.limits.words:
+            raise CommandError(Text.TOO_MANY_WORDS, Status.NO, b"LIMIT")
 
     def take_pending(self) -> re.Match[bytes]:
         """`pending`, which is no longer: its literal is about to be read."""

@@ -20,6 +20,7 @@ from estafeta.protocols.imap.fetchitems import (
 )
 from estafeta.protocols.imap.lexer import Dialect, Scanner
 from estafeta.protocols.imap.limits import Limits
+from estafeta.protocols.imap.replies import Status
 from estafeta.protocols.imap.texts import Text
 from estafeta.protocols.imap.values import Partial
 
@@ -131,6 +132,8 @@ def parse_fetch_list(scanner: Scanner) -> tuple[FetchItem, ...]:
     items = {parse_fetch_item(scanner): None}
     while scanner.more():
         items[parse_fetch_item(scanner)] = None
+        if len(items) > scanner.dialect.limits.fetch_items:
+            raise CommandError(Text.TOO_MANY_ITEMS, Status.NO, b"LIMIT")
     return tuple(items)
 
 

@@ -3,10 +3,25 @@
 RFC 9051 6.4.4, RFC 4731, 5182, 5256, 5267, 5957, 6203, 7377, 9394.
 """
 
-from estafeta.protocols.imap.commands import CancelUpdate, Search, SearchReturn, SearchScope, Sort, SortKey, Thread
+from collections.abc import Callable
+
+from estafeta.protocols.imap.commands import (
+    CancelUpdate,
+    Search,
+    SearchRefused,
+    SearchReturn,
+    SearchScope,
+    Sort,
+    SortKey,
+    Thread,
+)
 from estafeta.protocols.imap.faults import CommandError
+from estafeta.protocols.imap.fetchitems import FetchItem
 from estafeta.protocols.imap.lexer import Scanner
+from estafeta.protocols.imap.parse_fetch import parse_fetch_list
 from estafeta.protocols.imap.parse_search import parse_program, parse_program_of
+from estafeta.protocols.imap.replies import Reply, Status
+from estafeta.protocols.imap.searchkeys import SearchKey
 
 _RETURNS = frozenset((b"MIN", b"MAX", b"ALL", b"COUNT", b"SAVE", b"CONTEXT", b"UPDATE", b"RELEVANCY"))
 _SORTS = frozenset(
@@ -26,25 +41,27 @@ _SORTS = frozenset(
 _THREADS = frozenset((b"ORDEREDSUBJECT", b"REFERENCES", b"REFS"))
 _SCOPES = frozenset((b"SELECTED", b"INBOXES", b"PERSONAL", b"SUBSCRIBED", b"SUBTREE", b"SUBTREE-ONE", b"MAILBOXES"))
 _NAMED_SCOPES = frozenset((b"SUBTREE", b"SUBTREE-ONE", b"MAILBOXES"))
+_MOST_SCOPES = 100
 
 
-def parse_search(scanner: Scanner) -> Search:
+def parse_search(scanner: Scanner) -> Search | SearchRefused:
     """SEARCH."""
     return _search(scanner, uid=False)
 
 
-def parse_uid_search(scanner: Scanner) -> Search:
+def parse_uid_search(scanner: Scanner) -> Search | SearchRefused:
     """UID SEARCH."""
     return _search(scanner, uid=True)
 
 
-def _search(scanner: Scanner, *, uid: bool) -> Search:
+def _search(scanner: Scanner, *, uid: bool) -> Search | SearchRefused:
     scanner.space()
     returning = _returning(scanner)
-    return Search(parse_program(scanner), uid, returning)
+    key = _program(scanner, parse_program, returning)
+    return key if isinstance(key, SearchRefused) else Search(key, uid, returning)
 
 
-def parse_esearch(scanner: Scanner) -> Search:
+def parse_esearch(scanner: Scanner) -> Search | SearchRefused:
     """ESEARCH (RFC 7377 2): answers are UIDs; without IN it looks into the selected mailbox, without RETURN for ALL."""
     scanner.space()
     scopes: tuple[SearchScope, ...] = (SearchScope("SELECTED"),)
@@ -54,20 +71,21 @@ def parse_esearch(scanner: Scanner) -> Search:
         scopes = _scopes(scanner)
         scanner.space()
     returning = _returning(scanner) or SearchReturn(frozenset({"ALL"}))
-    return Search(parse_program(scanner), True, returning, scopes)
+    key = _program(scanner, parse_program, returning)
+    return key if isinstance(key, SearchRefused) else Search(key, True, returning, scopes)
 
 
-def parse_sort(scanner: Scanner) -> Sort:
+def parse_sort(scanner: Scanner) -> Sort | SearchRefused:
     """SORT."""
     return _sort(scanner, uid=False)
 
 
-def parse_uid_sort(scanner: Scanner) -> Sort:
+def parse_uid_sort(scanner: Scanner) -> Sort | SearchRefused:
     """UID SORT."""
     return _sort(scanner, uid=True)
 
 
-def _sort(scanner: Scanner, *, uid: bool) -> Sort:
+def _sort(scanner: Scanner, *, uid: bool) -> Sort | SearchRefused:
     scanner.space()
     returning = _returning(scanner)
     scanner.open_list()
@@ -75,7 +93,20 @@ def _sort(scanner: Scanner, *, uid: bool) -> Sort:
     while scanner.more():
         criteria.append(_criterion(scanner))
     scanner.space()
-    return Sort(tuple(dict.fromkeys(criteria)), parse_program_of(scanner), uid, returning)
+    key = _program(scanner, parse_program_of, returning)
+    return key if isinstance(key, SearchRefused) else Sort(tuple(dict.fromkeys(criteria)), key, uid, returning)
+
+
+def _program(
+    scanner: Scanner, parse: Callable[[Scanner], SearchKey], returning: SearchReturn | None
+) -> SearchKey | SearchRefused:
+    """The keys. RFC 5182 2.1: a search that is answered NO leaves `$` empty, so the session has to hear of it."""
+    try:
+        return parse(scanner)
+    except CommandError as error:
+        if error.status is not Status.NO or returning is None or "SAVE" not in returning.options:
+            raise
+        return SearchRefused(Reply(error.status, error.text, error.code))
 
 
 def _criterion(scanner: Scanner) -> SortKey:
@@ -127,6 +158,7 @@ def _returning(scanner: Scanner) -> SearchReturn | None:
     scanner.open_list()
     options: set[str] = set()
     partial = None
+    update: tuple[FetchItem, ...] = ()
     more = not scanner.skip(b")")
     while more:
         name = scanner.keyword()
@@ -138,6 +170,9 @@ def _returning(scanner: Scanner) -> SearchReturn | None:
         else:
             raise CommandError
         more = scanner.more()
+        if more and name == b"UPDATE" and scanner.at(b"("):
+            update = parse_fetch_list(scanner)
+            more = scanner.more()
     scanner.space()
     if partial is not None and "ALL" in options:
         # RFC 9394 3.1: one or the other.
@@ -145,7 +180,7 @@ def _returning(scanner: Scanner) -> SearchReturn | None:
     if not options and partial is None:
         # RFC 4731 3.1: no options are ALL.
         options.add("ALL")
-    return SearchReturn(frozenset(options), partial)
+    return SearchReturn(frozenset(options), partial, update)
 
 
 def _scopes(scanner: Scanner) -> tuple[SearchScope, ...]:
@@ -156,6 +191,8 @@ def _scopes(scanner: Scanner) -> tuple[SearchScope, ...]:
         if scanner.at(b"("):
             raise CommandError
         scopes.append(_scope(scanner))
+    if len(scopes) > _MOST_SCOPES:
+        raise CommandError
     return tuple(scopes)
 
 

@@ -72,30 +72,27 @@ def _qresync(scanner: Scanner) -> QResync:
     scanner.space()
     modseq = scanner.number64()
     known: SequenceSet | None = None
-    match: tuple[SequenceSet, SequenceSet] | None = None
     more = scanner.more()
     if more and not scanner.at(b"("):
         known = _known(scanner)
         more = scanner.more()
     if more:
-        match = _match_data(scanner)
+        _match_data(scanner)
         scanner.try_space()
         scanner.expect(b")")
-    numbers, uids = match or (None, None)
-    return QResync(validity, modseq, known, numbers, uids)
+    return QResync(validity, modseq, known)
 
 
-def _match_data(scanner: Scanner) -> tuple[SequenceSet, SequenceSet]:
+def _match_data(scanner: Scanner) -> None:
     if scanner.dialect.uid_only:
         # RFC 9586 3.3: message numbers mean nothing there.
         raise CommandError(Text.UID_REQUIRED, code=b"UIDREQUIRED")
     scanner.open_list()
-    numbers = _known(scanner)
+    _known(scanner)
     scanner.space()
-    uids = _known(scanner)
+    _known(scanner)
     scanner.try_space()
     scanner.expect(b")")
-    return numbers, uids
 
 
 def _known(scanner: Scanner) -> SequenceSet:

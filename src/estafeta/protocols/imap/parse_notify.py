@@ -12,7 +12,8 @@ from estafeta.protocols.imap.texts import Text
 _SELECTED = frozenset(("SELECTED", "SELECTED-DELAYED"))
 _NAMED = frozenset(("SUBTREE", "MAILBOXES"))
 _FILTERS = _SELECTED | _NAMED | {"INBOXES", "PERSONAL", "SUBSCRIBED"}
-_MESSAGE_EVENTS = frozenset(("MESSAGENEW", "MESSAGEEXPUNGE", "FLAGCHANGE", "ANNOTATIONCHANGE"))
+# Without AnnotationChange: messages have no annotations here (RFC 5465 5).
+_MESSAGE_EVENTS = frozenset(("MESSAGENEW", "MESSAGEEXPUNGE", "FLAGCHANGE"))
 _EVENTS = _MESSAGE_EVENTS | {
     "MAILBOXNAME",
     "SUBSCRIPTIONCHANGE",
@@ -20,8 +21,8 @@ _EVENTS = _MESSAGE_EVENTS | {
     "SERVERMETADATACHANGE",
 }
 _KNOWN = (
-    b"BADEVENT (MessageNew MessageExpunge FlagChange AnnotationChange MailboxName SubscriptionChange "
-    b"MailboxMetadataChange ServerMetadataChange)"
+    b"BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange MailboxMetadataChange "
+    b"ServerMetadataChange)"
 )
 _BOTH = frozenset(("MESSAGENEW", "MESSAGEEXPUNGE"))
 _MOST_GROUPS = 100

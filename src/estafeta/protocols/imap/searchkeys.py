@@ -4,6 +4,7 @@ Keys that say the opposite of another are that other one in a `Not`: UNSEEN is N
 And(Recent, Not(HasFlag(SEEN))), OLD is Not(Recent()).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -194,3 +195,28 @@ SearchKey = (
     | EmailId
     | ThreadId
 )
+
+
+def leaves(key: SearchKey) -> Iterator[SearchKey]:
+    """The keys that are no combination of others."""
+    match key:
+        case And(parts):
+            for part in parts:
+                yield from leaves(part)
+        case Or(left, right):
+            yield from leaves(left)
+            yield from leaves(right)
+        case Not(inner):
+            yield from leaves(inner)
+        case _:
+            yield key
+
+
+def has_numbers(key: SearchKey) -> bool:
+    """Whether it speaks of messages by sequence number."""
+    return any(isinstance(leaf, Numbers) and not leaf.uid for leaf in leaves(key))
+
+
+def has_modseq(key: SearchKey) -> bool:
+    """Whether it asks for MODSEQs (RFC 7162 3.1.5)."""
+    return any(isinstance(leaf, ModSeq) for leaf in leaves(key))

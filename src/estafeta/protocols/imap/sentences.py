@@ -70,9 +70,17 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "Active QRESYNC antes de seleccionar un buzón.",
         "メールボックスを選択する前に QRESYNC を有効にしてください。",
     ),
-    "ENABLE QRESYNC first.": (
-        "Active QRESYNC primero.",
-        "先に QRESYNC を有効にしてください。",
+    "A search with this tag is kept up to date.": (
+        "Ya se mantiene al día una búsqueda con esta etiqueta.",
+        "このタグの検索はすでに更新通知の対象です。",
+    ),
+    "What is gone is told later.": (
+        "Lo eliminado se comunica más tarde.",
+        "削除されたものは後で通知します。",
+    ),
+    "Your rights to this mailbox were changed.": (
+        "Se cambiaron sus derechos sobre este buzón.",
+        "このメールボックスに対する権限が変更されました。",
     ),
     "Still at it.": ("Sigue en curso.", "処理中です。"),
     # Mailboxes
@@ -99,6 +107,10 @@ SENTENCES: dict[str, tuple[str, str]] = {
         "No tiene derecho a hacer eso con este buzón.",
         "このメールボックスに対してその操作をする権限がありません。",
     ),
+    "You have no right to this mailbox any more.": (
+        "Ya no tiene derecho a este buzón.",
+        "このメールボックスに対する権限がなくなりました。",
+    ),
     "You have no right to make a mailbox there.": (
         "No tiene derecho a crear un buzón ahí.",
         "そこにメールボックスを作成する権限がありません。",
@@ -110,10 +122,6 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "Names of mailboxes do not begin with #; that is for namespaces.": (
         "Los nombres de buzón no empiezan por #, que es para espacios de nombres.",
         "メールボックス名は # で始められません。# は名前空間用です。",
-    ),
-    "There is nobody of that name, or nothing of theirs that you may see.": (
-        "No hay nadie con ese nombre, o nada suyo que usted pueda ver.",
-        "その名前の利用者はいないか、見ることのできるものがありません。",
     ),
     "INBOX cannot be removed.": ("INBOX no se puede eliminar.", "INBOX は削除できません。"),
     "Only its owner may rename INBOX.": (
@@ -204,10 +212,6 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "Sequence numbers and $ mean nothing in several mailboxes.": (
         "Los números de mensaje y $ no significan nada en varios buzones.",
         "複数のメールボックスではメッセージ番号と $ は使えません。",
-    ),
-    "There are no annotations of messages here.": (
-        "Aquí no hay anotaciones de mensajes.",
-        "メッセージの注釈には対応していません。",
     ),
     # Quota, rights, annotations, URLs
     "There is no such quota root.": ("Esa raíz de cuota no existe.", "そのクォータルートはありません。"),

@@ -21,6 +21,7 @@ from estafeta.protocols.imap.lexer import Dialect
 from estafeta.protocols.imap.limits import Limits
 from estafeta.protocols.imap.machine import Machine
 from estafeta.protocols.imap.replies import Reply, Status
+from estafeta.protocols.imap.searchkeys import has_numbers
 from estafeta.protocols.imap.states import State
 from estafeta.protocols.imap.texts import DEFAULT_LANGUAGE, Text
 from estafeta.protocols.sasl import Exchange, Mechanism, Supply
@@ -46,8 +47,6 @@ class ImapServer(Machine):
         super().__init__(limits or Limits(), tls=tls)
         self.notify_expunges = False
         """NOTIFY with SELECTED and MessageExpunge (RFC 5465 5.3): EXPUNGE may be said at any time."""
-        self.read_only = False
-        """The selected mailbox was examined, or may not be changed."""
         self._talk = converse(self)
         self._owed: Command | None = None
         self._started = False
@@ -96,16 +95,19 @@ class ImapServer(Machine):
 
     def take_output(self) -> bytes:
         """Octets to send; empty if there are none."""
-        output = self.output
-        if not output and not self._sent_clear:
-            return b""
-        joined = output[0] if len(output) == 1 else b"".join(output)
-        output.clear()
+        pieces = self.take_pieces()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def take_pieces(self) -> list[bytes]:
+        """Octets to send, not joined: a long answer need not be copied for that."""
+        pieces = self.output[:]
+        # Not `clear`: what is compressed is taken in a thread, and the event loop may add to it meanwhile.
+        del self.output[: len(pieces)]
         self.queued = 0
         if self._deflater is not None:
             clear, self._sent_clear = self._sent_clear, b""
-            return clear + self._deflater.encode(joined) if joined else clear
-        return joined
+            return [clear, self._deflater.encode(b"".join(pieces))] if pieces else [clear]
+        return pieces
 
     def timeout(self) -> None:
         """The client was silent too long (RFC 9051 5.4)."""
@@ -136,10 +138,10 @@ class ImapServer(Machine):
         if not self.closed:
             self.put(b"* %b\r\n" % data)
 
-    def raw(self, data: bytes) -> None:
+    def raw(self, *pieces: bytes) -> None:
         """Complete lines, ready to be sent."""
-        if data and not self.closed:
-            self.put(data)
+        if not self.closed:
+            self.put(*pieces)
 
     def condition(self, reply: Reply) -> None:
         """An untagged OK, NO or BAD."""
@@ -225,29 +227,30 @@ class ImapServer(Machine):
         """Whether EXPUNGE, or VANISHED in its place, may be said now.
 
         RFC 9051 7.5.1: not while no command is in progress, nor during FETCH, STORE and SEARCH; their UID forms may
-        have it (RFC 9051 6.4.9). RFC 2177: IDLE is a command in progress. RFC 5465 5.3: a client that asked for
-        MessageExpunge of the selected mailbox takes it at any time. RFC 9586 3: in a UIDONLY session no numbers can
-        shift, so any command will do.
+        have it (RFC 9051 6.4.9), but not a UID SEARCH for message numbers (RFC 7162 3.2.10.2). RFC 2177: IDLE is a
+        command in progress. RFC 5465 5.3: a client that asked for MessageExpunge of the selected mailbox takes it at
+        any time. RFC 9586 3: in a UIDONLY session no numbers can shift, so any command will do.
         """
         if self.notify_expunges:
             return True
         rule = self.rule
-        return bool(self.tag) and rule is not None and (rule.expunge or self.uid_only)
+        if not self.tag or rule is None or not (rule.expunge or self.uid_only):
+            return False
+        event = self._owed
+        return not (isinstance(event, commands.Search | commands.Sort | commands.Thread) and has_numbers(event.key))
 
     def signed_in(self) -> None:
         """The client is who it says; `reply` with OK then answers."""
         self.state = State.AUTHENTICATED
 
-    def selected(self, read_only: bool) -> None:
+    def selected(self) -> None:
         """A mailbox is open from now on."""
         self.state = State.SELECTED
-        self.read_only = read_only
 
     def unselected(self) -> None:
         """None is, any more."""
         if self.state is State.SELECTED:
             self.state = State.AUTHENTICATED
-        self.read_only = False
 
     def enable(self, names: Iterable[str]) -> None:
         """Remember what was enabled, in capitals. RFC 7162 3.2.3: QRESYNC includes CONDSTORE."""

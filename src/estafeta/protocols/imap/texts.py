@@ -46,6 +46,8 @@ class Text(StrEnum):
     SET_TOO_LONG = "The set has too many ranges."
     TOO_DEEP = "Too many parentheses within each other."
     TOO_MANY_KEYS = "Too many search keys."
+    TOO_MANY_WORDS = "The command has too many words."
+    TOO_MANY_ITEMS = "Too many items of a message at once."
     NO_SUCH_FLAG = "There is no such flag, or it cannot be set."
     NO_SUCH_DATE = "There is no such date."
     NEEDS_QRESYNC = "Enable QRESYNC first."
@@ -137,6 +139,8 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     Text.SET_TOO_LONG: ("El conjunto tiene demasiados rangos.", "集合の範囲が多すぎます。"),
     Text.TOO_DEEP: ("Demasiados paréntesis anidados.", "括弧の入れ子が深すぎます。"),
     Text.TOO_MANY_KEYS: ("Demasiados criterios de búsqueda.", "検索キーが多すぎます。"),
+    Text.TOO_MANY_WORDS: ("La orden tiene demasiadas palabras.", "コマンドの語が多すぎます。"),
+    Text.TOO_MANY_ITEMS: ("Demasiados elementos de un mensaje a la vez.", "一度に求める項目が多すぎます。"),
     Text.NO_SUCH_FLAG: (
         "Esa marca no existe o no se puede poner.",
         "そのフラグは存在しないか、設定できません。",

@@ -59,6 +59,8 @@ class View:
     recent_from: int = 1 << 32
     recent_count: int = 0
     uids: "array[int] | None" = None
+    held: int = 0
+    """While the client may not be told what is gone: the MODSEQ up to which it knows everything. Else 0."""
     _gone: set[int] = field(default_factory=set)
     """Expunged, and the client may not be told yet."""
 
@@ -120,8 +122,10 @@ class View:
         wants no word of. The lines come with their line ends.
         """
         lines: list[bytes] = []
+        before = self.held or self.modseq
         self._gone.update(uid for uid in gone if uid < self.uid_next)
         removed = self._expunge(lines, style) if may_expunge and self._gone else ()
+        self.held = before if self._gone else 0
         added = tuple(row.uid for row in changed if row.uid >= self.uid_next)
         known = [row for row in changed if row.uid < self.uid_next]
         self.modseq, self.uid_next = modseq, max(uid_next, self.uid_next)

@@ -22,7 +22,7 @@ from estafeta.servers.imap.errors import ReplyError
 from estafeta.servers.imap.flagrights import allowed_flags
 from estafeta.servers.imap.folders import Folder, quota_of
 from estafeta.servers.imap.session import Handler, ImapSession
-from estafeta.servers.imap.spool import Spool
+from estafeta.servers.imap.spool import Spool, finish_all
 from estafeta.servers.imap.urlcontent import open_url
 from estafeta.servers.imap.wanted import need_right, selected_of
 from estafeta.storage.packs import Location
@@ -30,6 +30,8 @@ from estafeta.storage.packs import Location
 # Of all messages of one command, so much may wait in memory; what is more goes to disk, each to a file of its own.
 _MEMORY_BYTES = 8 << 20
 _MOST_FILES = 64
+# What is kept of a message besides its octets counts too: a command may have very many very small ones.
+_MESSAGE_BYTES = 1024
 
 E = TypeVar("E")
 R = TypeVar("R")
@@ -39,7 +41,7 @@ class Appending:
     """An APPEND on its way. `room`: octets that the quota leaves, None for no limit; `replaces`: where the message is
     that goes when this one is stored."""
 
-    __slots__ = ("_spools", "folder", "head", "quota", "replaces", "room", "spool")
+    __slots__ = ("_files", "_held", "_spools", "_stored", "folder", "head", "quota", "replaces", "room", "spool")
 
     def __init__(self, folder: Folder, quota: tuple[int, int]) -> None:
         self.folder = folder
@@ -49,6 +51,8 @@ class Appending:
         self.head: commands.AppendMessage
         self.spool: Spool
         self._spools: list[tuple[commands.AppendMessage, Spool]] = []
+        # Of the messages before the one that is being read: octets in memory, octets in all, and how many are in files.
+        self._held = self._stored = self._files = 0
 
     def __len__(self) -> int:
         """Messages so far."""
@@ -56,8 +60,12 @@ class Appending:
 
     def begin(self, session: ImapSession, head: commands.AppendMessage) -> None:
         """Another message."""
-        left = _MEMORY_BYTES - sum(spool.held for _, spool in self._spools)
-        if left <= 0 and sum(not spool.held for _, spool in self._spools) >= _MOST_FILES:
+        if self._spools:
+            self._held += _MESSAGE_BYTES + self.spool.held
+            self._stored += self.spool.size
+            self._files += not self.spool.held
+        left = _MEMORY_BYTES - self._held
+        if left <= 0 and self._files >= _MOST_FILES:
             raise ReplyError(no("That is too much for one command; use several.", b"LIMIT"))
         self.head = head
         self.spool = Spool(session.mailboxes, max(0, left))
@@ -65,13 +73,14 @@ class Appending:
 
     def has_room(self, size: int) -> bool:
         """Whether the quota leaves room for so much more."""
-        return self.room is None or sum(spool.size for _, spool in self._spools) + size <= self.room
+        taken = self._stored + (self.spool.size if self._spools else 0)
+        return self.room is None or taken + size <= self.room
 
     async def finish(self) -> tuple[tuple[NewMessage, ...], list[bytes | Location]]:
         """The messages and their contents, which are durable where they are not in memory."""
         messages, contents = [], []
-        for head, spool in self._spools:
-            summary, content = await spool.finish()
+        finished = await finish_all([spool for _, spool in self._spools])
+        for (head, _), (summary, content) in zip(self._spools, finished, strict=True):
             messages.append(self._describe(head, summary))
             contents.append(content)
         return tuple(messages), contents

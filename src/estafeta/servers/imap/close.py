@@ -14,5 +14,5 @@ async def close(session: ImapSession, event: Close) -> Reply:
     folder = selected.folder
     if event.expunge and not selected.read_only and "e" in folder.rights:
         await session.mailboxes.expunge(Expunge(folder.account_id, folder.mailbox_id, ALL, only_deleted=True))
-    session.deselect()
+    await session.leave_selected()
     return ok("CLOSE completed." if event.expunge else "UNSELECT completed.")

@@ -38,7 +38,7 @@ from estafeta.servers.imap.noop import noop
 from estafeta.servers.imap.notify import notify
 from estafeta.servers.imap.rename import rename
 from estafeta.servers.imap.resetkey import resetkey
-from estafeta.servers.imap.search import search
+from estafeta.servers.imap.search import refused, search
 from estafeta.servers.imap.select import select
 from estafeta.servers.imap.session import Handler
 from estafeta.servers.imap.setacl import setacl
@@ -108,6 +108,7 @@ HANDLERS: Mapping[type[Any], Handler] = MappingProxyType(
         commands.Store: store,
         commands.Copy: copy,
         commands.Search: search,
+        commands.SearchRefused: refused,
         commands.Sort: sort,
         commands.Thread: thread,
         commands.CancelUpdate: cancel_update,

@@ -1,4 +1,5 @@
-"""COMPARATOR (RFC 5255 4.7): i;unicode-casemap is the one there is, for searching as for sorting."""
+"""COMPARATOR (RFC 5255 4.7): i;unicode-casemap is the one there is, for searching as for sorting. A list of those that
+match would come behind it if there were several (RFC 5255 4.8)."""
 
 from estafeta.mail.collation import DEFAULT, match_collations
 from estafeta.mail.imaptext import quote
@@ -11,6 +12,5 @@ def comparator(session: ImapSession, event: Comparator) -> Reply:
     """Say which one compares; refuse a client that could do only with others."""
     if event.patterns and not any(DEFAULT in match_collations(pattern) for pattern in event.patterns):
         return no("Only i;unicode-casemap compares here.", b"BADCOMPARATOR")
-    name = quote(DEFAULT.value.encode())
-    session.untagged(b"COMPARATOR " + name + (b" (%b)" % name if event.patterns else b""))
+    session.untagged(b"COMPARATOR " + quote(DEFAULT.value.encode()))
     return ok("COMPARATOR completed.")

@@ -1,6 +1,7 @@
 """CONDSTORE (RFC 7162 3.1): commands that switch it on."""
 
 from estafeta.protocols.imap.replies import ok
+from estafeta.protocols.imap.searchkeys import SearchKey, has_modseq
 from estafeta.servers.imap.session import ImapSession
 
 
@@ -15,3 +16,9 @@ def use_condstore(session: ImapSession) -> None:
     if session.selected is not None:
         code = b"HIGHESTMODSEQ %d" % session.selected.view.modseq
         session.machine.condition(ok("CONDSTORE is on from here.", code))
+
+
+def note_modseq(session: ImapSession, key: SearchKey) -> None:
+    """RFC 7162 3.1: a search for MODSEQ is such a command."""
+    if has_modseq(key):
+        use_condstore(session)

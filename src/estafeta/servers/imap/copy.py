@@ -37,6 +37,9 @@ async def copy(session: ImapSession, event: Copy) -> Reply:
         )
     code = copy_uid(copied)
     if not event.move:
+        source = selected.folder
+        if (source.account_id, source.mailbox_id) == (target.account_id, target.mailbox_id):
+            selected.touched(copied.modseq, silent=False)
         return ok("COPY completed.", code)
     # RFC 6851 4.3: the client should know where they went before it hears that they are gone.
     session.machine.condition(ok("They are there now.", code))
@@ -62,7 +65,7 @@ async def _copy(session: ImapSession, selected: Selected, target: Folder, event:
     wanted = CopyMessages(
         source.account_id,
         source.mailbox_id,
-        ranges_of(uids),
+        await session.made(len(uids), lambda: ranges_of(uids)),
         target.account_id,
         target.mailbox_id,
         move=event.move,

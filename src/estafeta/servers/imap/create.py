@@ -29,7 +29,7 @@ async def create(session: ImapSession, event: Create) -> Reply:
         raise
     name = sight.name_of(place.account_id, place.name)
     if session.machine.rev2 and name != event.mailbox:
-        tell_new_name(session, event.mailbox, name)
+        tell_name(session, name, event.mailbox)
     return ok("CREATE completed.", b"MAILBOXID (%b)" % mailbox_id(place.account_id, made).encode())
 
 
@@ -43,8 +43,8 @@ def _special_uses(wanted: tuple[str, ...], *, own: bool) -> str:
     return " ".join(dict.fromkeys(USES[use.lower()] for use in wanted))
 
 
-def tell_new_name(session: ImapSession, old: str, new: str) -> None:
-    """RFC 9051 6.3.9.7: the client called a mailbox `old`, which is `new`."""
+def tell_name(session: ImapSession, name: str, called: str) -> None:
+    """RFC 9051 6.3.9.7: what a mailbox is called, and what the client called it where that is something else."""
     utf8 = session.machine.utf8
-    names = encode_mailbox(new, utf8=utf8), encode_mailbox(old, utf8=utf8)
-    session.untagged(b'LIST () "/" %b ("OLDNAME" (%b))' % names)
+    old = b' ("OLDNAME" (%b))' % encode_mailbox(called, utf8=utf8) if called != name else b""
+    session.untagged(b'LIST () "/" %b%b' % (encode_mailbox(name, utf8=utf8), old))

@@ -2,6 +2,7 @@
 
 from estafeta.protocols.imap.commands import Enable
 from estafeta.protocols.imap.replies import Reply, bad, ok
+from estafeta.servers.imap.condstore import use_condstore
 from estafeta.servers.imap.session import ImapSession
 
 _KNOWN = ("CONDSTORE", "QRESYNC", "UTF8=ACCEPT", "IMAP4REV2", "UIDONLY")
@@ -15,6 +16,8 @@ def enable(session: ImapSession, event: Enable) -> Reply:
         # RFC 7162 3.2.3: not while a mailbox is selected.
         return bad("Enable QRESYNC before you select a mailbox.")
     before = machine.enabled
+    if "CONDSTORE" in names:
+        use_condstore(session)
     machine.enable(names)
     new = [name for name in names if name not in before]
     session.untagged(b"ENABLED" + b"".join(b" " + _spelled(name) for name in dict.fromkeys(new)))

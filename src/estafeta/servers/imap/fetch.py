@@ -4,6 +4,7 @@ Who fetches a body without PEEK has seen it: \\Seen is set first, and FLAGS are 
 """
 
 from array import array
+from functools import partial
 
 from estafeta.mailboxes import look
 from estafeta.mailboxes.storing import StoreFlags
@@ -35,9 +36,7 @@ async def fetch(session: ImapSession, event: Fetch) -> Reply:
     if event.partial is not None:
         uids = take_partial(uids, event.partial)
     if sets_seen(event.items) and await _mark_seen(session, selected, uids):
-        # In front, where clients look that stop at the first literal.
-        new = (Item.UID, Item.FLAGS, Item.MODSEQ) if session.machine.condstore else (Item.UID, Item.FLAGS)
-        items = (*(item for item in new if item in items or item is not Item.UID), *items)
+        items = _with_flags(session, items)
     if not uids:
         return finished("FETCH", 0, uid=True)
     return _reply(event, await send_messages(session, selected, items, uids))
@@ -56,6 +55,15 @@ def _items(session: ImapSession, event: Fetch) -> tuple[FetchItem, ...]:
     return items
 
 
+def _with_flags(session: ImapSession, items: tuple[FetchItem, ...]) -> tuple[FetchItem, ...]:
+    """The flags in front, where clients look that stop at the first literal; with MODSEQ and UID, as changes that the
+    client is told have them once CONDSTORE is on (RFC 7162 3.2.4)."""
+    machine = session.machine
+    with_uid = Item.UID in items or (machine.condstore and not machine.uid_only)
+    new = (*((Item.UID,) if with_uid else ()), Item.FLAGS, *((Item.MODSEQ,) if machine.condstore else ()))
+    return (*new, *items)
+
+
 def _with(items: tuple[FetchItem, ...], *more: Item) -> tuple[FetchItem, ...]:
     return (*items, *(item for item in more if item not in items))
 
@@ -68,7 +76,8 @@ async def _changed(session: ImapSession, selected: Selected, event: Fetch, uids:
     )
     if event.vanished:
         await _send_vanished(session, selected, event.numbers, changes.expunged)
-    return keep(uids, {change.uid for change in changes.changed})
+    size = max(len(uids), len(changes.changed))
+    return await session.made(size, lambda: keep(uids, {change.uid for change in changes.changed}))
 
 
 async def _send_vanished(
@@ -90,8 +99,9 @@ async def _mark_seen(session: ImapSession, selected: Selected, uids: "array[int]
     unseen = await session.thread(_unseen, session, selected, uids)
     if not unseen:
         return False
+    ranges = partial(ranges_of, unseen)
     stored = await session.mailboxes.store_flags(
-        StoreFlags(folder.account_id, folder.mailbox_id, ranges_of(unseen), "add", SEEN)
+        StoreFlags(folder.account_id, folder.mailbox_id, await session.made(len(unseen), ranges), "add", SEEN)
     )
     selected.touched(stored.modseq, silent=True)
     return bool(stored.modseq)

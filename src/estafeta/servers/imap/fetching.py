@@ -38,19 +38,19 @@ async def send_messages(
         selected.bookmark,
     )
     if len(uids) <= _FEW:
-        for piece in await session.thread(list, answers(work)):
-            await _send(session, work, piece)
+        for answer in await session.thread(list, answers(work)):
+            await _send(session, work, answer)
         return work.trouble
-    async with aclosing(prepared(session, answers(work))) as pieces:
-        async for piece in pieces:
-            await _send(session, work, piece)
+    async with aclosing(prepared(session, answers(work))) as portions:
+        async for answer in portions:
+            await _send(session, work, answer)
     return work.trouble
 
 
-async def _send(session: ImapSession, work: Work, piece: bytes | Large) -> None:
-    if isinstance(piece, bytes):
-        await session.send(piece)
-    elif await send_large(session, work.plan, piece.portion):
+async def _send(session: ImapSession, work: Work, answer: list[bytes] | Large) -> None:
+    if isinstance(answer, list):
+        await session.send(*answer)
+    elif await send_large(session, work.plan, answer.portion):
         work.trouble.answered += 1
     else:
-        await session.send(report_damage(work, piece.portion["uid"][0], piece.portion.numbers[0]))
+        await session.send(report_damage(work, answer.portion["uid"][0], answer.portion.numbers[0]))

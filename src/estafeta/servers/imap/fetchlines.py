@@ -1,8 +1,8 @@
 """FETCH answers out of rows and contents: plans filled in, portion by portion. For threads.
 
-`answers` gives octets ready to be sent, a piece for each portion, and messages that are too large for that as `Large`,
-for the caller to stream. A message that is damaged in the store is reported by itself (RFC 9051 7.1.2: an untagged NO),
-the others are answered.
+`answers` gives octets ready to be sent, a list of pieces for each portion, and messages that are too large for that as
+`Large`, for the caller to stream. A message that is damaged in the store is reported by itself (RFC 9051 7.1.2: an
+untagged NO), the others are answered.
 """
 
 from array import array
@@ -25,7 +25,9 @@ from estafeta.storage.packs import DamagedRecordError, Location
 #: Contents up to this are read whole.
 WHOLE_OCTETS = 256 << 10
 # Contents of so many octets are read and answered together.
-_TOGETHER_OCTETS = 1 << 18
+_TOGETHER_OCTETS = 256 << 10
+# Pieces that are this long on average are sent as they are: copying them together would cost more than it saves.
+_LONG_PIECE = 1024
 
 Row = tuple[Any, ...]
 
@@ -52,7 +54,7 @@ class Large:
     portion: Portion
 
 
-def answers(work: Work) -> Iterator[bytes | Large]:
+def answers(work: Work) -> Iterator[list[bytes] | Large]:
     """All answers, in the order of the messages."""
     plan = work.plan
     where = work.mailboxes.database, work.account_id, work.mailbox_id
@@ -87,10 +89,10 @@ def _match(
     return rows, [place_of[row[0]] for row in rows]
 
 
-def render(plan: Plan, portion: Portion) -> bytes:
+def render(plan: Plan, portion: Portion) -> list[bytes]:
     """The answers about a portion whose contents, if the plan wants any, are at hand."""
     if len(plan.segments) == 1:
-        return b"".join(_texts(plan.segments[0], portion))
+        return [b"".join(_texts(plan.segments[0], portion))]
     parts: list[Iterable[bytes]] = []
     for segment in plan.segments:
         body = segment.body
@@ -101,7 +103,8 @@ def render(plan: Plan, portion: Portion) -> bytes:
         literal = body.literal
         heads = [b"NIL" if one is None else literal % len(one) for one in octets]
         parts += [_texts(segment, portion, heads), [one or b"" for one in octets]]
-    return b"".join(chain.from_iterable(zip(*parts, strict=True)))
+    pieces = list(chain.from_iterable(zip(*parts, strict=True)))
+    return pieces if sum(map(len, pieces)) > _LONG_PIECE * len(pieces) else [b"".join(pieces)]
 
 
 def _texts(segment: Segment, portion: Portion, *more: Iterable[bytes]) -> Iterable[bytes]:
@@ -111,16 +114,19 @@ def _texts(segment: Segment, portion: Portion, *more: Iterable[bytes]) -> Iterab
     return map(segment.template.__mod__, zip(*columns, *more, strict=False))
 
 
-def _with_contents(work: Work, rows: list[Row], places: Sequence[int]) -> Iterator[bytes | Large]:
+def _with_contents(work: Work, rows: list[Row], places: Sequence[int]) -> Iterator[list[bytes] | Large]:
     """Portions of bounded size; large messages by themselves."""
     at = work.plan.columns.index("content_size")
+    # Each of several items may be the whole message.
+    share = max(1, work.plan.bodies)
+    most, together = WHOLE_OCTETS // share, _TOGETHER_OCTETS // share
     first, octets = 0, 0
     for index, row in enumerate(rows):
         size = row[at]
-        if octets and (size > WHOLE_OCTETS or octets + size > _TOGETHER_OCTETS):
+        if octets and (size > most or octets + size > together):
             yield _read(work, rows[first:index], places[first:index])
             first, octets = index, 0
-        if size > WHOLE_OCTETS:
+        if size > most:
             yield _open(work, row, places[index])
             first = index + 1
         else:
@@ -136,18 +142,18 @@ def _open(work: Work, row: Row, place: int) -> Large:
     return Large(portion)
 
 
-def _read(work: Work, rows: list[Row], places: Sequence[int]) -> bytes:
+def _read(work: Work, rows: list[Row], places: Sequence[int]) -> list[bytes]:
     portion = Portion(work.plan.columns, rows, places, work.trouble)
-    locations, reports = portion.locations(), b""
+    locations, reports = portion.locations(), list[bytes]()
     try:
         portion.contents = work.mailboxes.packs.read_many(locations)
     except DamagedRecordError:
         found = [_read_alone(work.mailboxes, location) for location in locations]
-        reports = b"".join(
+        reports = [
             report_damage(work, row[0], place)
             for row, place, content in zip(rows, places, found, strict=True)
             if content is None
-        )
+        ]
         whole = [index for index, content in enumerate(found) if content is not None]
         if not whole:
             return reports
@@ -156,7 +162,7 @@ def _read(work: Work, rows: list[Row], places: Sequence[int]) -> bytes:
         )
         portion.contents = [content for content in found if content is not None]
     work.trouble.answered += len(portion)
-    return reports + render(work.plan, portion)
+    return [*reports, *render(work.plan, portion)]
 
 
 def report_damage(work: Work, uid: int, place: int) -> bytes:

@@ -17,7 +17,9 @@ from estafeta.servers.imap.portion import LOCATION, Portion
 Values = Callable[[Portion], Iterable[Any]]
 
 #: How many rows are read and answered at once; large ones are fewer at once.
-_MANY, _SOME = 1000, 500
+_MANY, _SOME = 5000, 1000
+# What an item is called stands in each answer, and a list of header fields may be long.
+_TEXT_OCTETS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ class Plan:
     segments: tuple[Segment, ...]
     reads_content: bool
     at_once: int
+
+    @property
+    def bodies(self) -> int:
+        """How many items may each be as long as the message."""
+        return sum(segment.body is not None for segment in self.segments)
 
 
 _PLAIN: dict[Item, tuple[bytes, tuple[str, ...], Values]] = {
@@ -99,7 +106,9 @@ class _Builder:
     def finish(self) -> Plan:
         self._segments.append(Segment(self._text + b")\r\n", tuple(self._values)))
         long = self._reads_content or not _LONG.isdisjoint(self._columns)
-        return Plan(tuple(self._columns), tuple(self._segments), self._reads_content, _SOME if long else _MANY)
+        text = sum(len(segment.template) for segment in self._segments)
+        at_once = min(_SOME if long else _MANY, max(1, _TEXT_OCTETS // text))
+        return Plan(tuple(self._columns), tuple(self._segments), self._reads_content, at_once)
 
     def _add_plain(self, item: Item) -> None:
         flags = b"FLAGS %b", ("flags", "keywords"), values.Flags(self._recent_from)

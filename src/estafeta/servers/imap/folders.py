@@ -74,6 +74,21 @@ class Sight:
             raise EstafetaError(Kind.PERMISSION, "You have no right to do that with this mailbox.")
         return folder
 
+    def below(self, name: str, needed: str) -> Place | None:
+        """Where a name leads that is no mailbox but the parent of some, on all of which the person has the rights
+        `needed`; None: there are none that they may see. PERMISSION."""
+        place = self.place(name)
+        if place is None or not place.name:
+            return None
+        top = place.name + DELIMITER
+        boxes = look.list_mailboxes(self._database, place.account_id)
+        rights = [self.rights(box.account_id, box.mailbox_id) for box in boxes if box.name.startswith(top)]
+        if not any("l" in given for given in rights):
+            return None
+        if not all(given.issuperset(needed) for given in rights):
+            raise EstafetaError(Kind.PERMISSION, "You have no right to do that with this mailbox.")
+        return place
+
     def look_up(self, name: str) -> Folder | None:
         """The mailbox of this name, whatever rights the person has."""
         place = self.place(name)
@@ -130,16 +145,14 @@ class Sight:
     def new_place(self, name: str) -> Place:
         """Where a mailbox of this name would be made; the right to do so is checked (RFC 4314 4: `k` on the parent).
 
-        Kinds: NOT_FOUND (no such person), INVALID, PERMISSION."""
+        Kinds: INVALID, PERMISSION, which is also said where there is nobody: who has an address is not told so."""
         place = self.place(unicodedata.normalize("NFC", name))
-        if place is None:
-            raise EstafetaError(Kind.NOT_FOUND, "There is nobody of that name, or nothing of theirs that you may see.")
+        if place is None or (place.account_id != self.account_id and not self._may_make(place)):
+            raise EstafetaError(Kind.PERMISSION, "You have no right to make a mailbox there.")
         if not place.name:
             raise EstafetaError(Kind.INVALID, "A mailbox needs a name.")
         if place.account_id == self.account_id and place.name.startswith("#"):
             raise EstafetaError(Kind.INVALID, "Names of mailboxes do not begin with #; that is for namespaces.")
-        if not self._may_make(place):
-            raise EstafetaError(Kind.PERMISSION, "You have no right to make a mailbox there.")
         return place
 
     def _may_make(self, place: Place) -> bool:

@@ -22,7 +22,7 @@ from estafeta.servers.imap.metadata import (
     special_use,
     stored_entry,
 )
-from estafeta.servers.imap.patterns import Pattern, patterns_of
+from estafeta.servers.imap.patterns import patterns_of
 from estafeta.servers.imap.rights import encode_rights
 from estafeta.servers.imap.session import ImapSession
 from estafeta.servers.imap.status import status_list
@@ -56,9 +56,7 @@ async def list_names(session: ImapSession, event: List) -> Reply:
     if StatusItem.HIGHESTMODSEQ in event.status:
         use_condstore(session)
     database = session.mailboxes.database
-    # RFC 5258 3: in an extended LIST an empty pattern finds nothing.
-    patterns = patterns_of(event.reference, [text for text in event.patterns if text])
-    found = iter(await session.thread(_find, database, sight_of(session), patterns, event))
+    found = iter(await session.thread(_find, database, sight_of(session), event))
     machine = session.machine
     asked = _Asked(
         event,
@@ -81,7 +79,9 @@ def _root(reference: str) -> str:
     return next((prefix for prefix in (USERS, SHARED_FOLDERS) if reference.startswith(prefix)), "")
 
 
-def _find(database: Database, sight: Sight, patterns: list[Pattern], event: List) -> list[Listed]:
+def _find(database: Database, sight: Sight, event: List) -> list[Listed]:
+    # RFC 5258 3: in an extended LIST an empty pattern finds nothing.
+    patterns = patterns_of(event.reference, [text for text in event.patterns if text])
     names: Names = read_names(database, sight, with_others=asks_for_others(patterns))
     return list(names.choose(patterns, event.selection))
 

@@ -35,8 +35,7 @@ class Progress:
 async def run_long(session: ImapSession, work: Callable[[Progress], R]) -> R:
     """The result of `work`; says how it goes while the client waits. A client that has gone away ends it."""
     progress = Progress(session)
-    loop = asyncio.get_running_loop()
-    future = loop.run_in_executor(session.service.shared.long_work, work, progress)
+    future = asyncio.ensure_future(_in_turn(session, work, progress))
     while True:
         done, _ = await asyncio.wait({future}, timeout=_WORD_SECONDS)
         if session.gone:
@@ -45,6 +44,17 @@ async def run_long(session: ImapSession, work: Callable[[Progress], R]) -> R:
         if done:
             return future.result()
         await _say(session, progress)
+
+
+async def _in_turn(session: ImapSession, work: Callable[[Progress], R], progress: Progress) -> R:
+    """One at a time for each user, so that whoever asks for much at once waits behind themselves."""
+    shared = session.service.shared
+    # Held here for as long as anybody waits for it.
+    turn = shared.turns.setdefault(session.user.account_id, asyncio.Lock())
+    async with turn:
+        if session.gone:
+            raise ConnectionResetError
+        return await asyncio.get_running_loop().run_in_executor(shared.long_work, work, progress)
 
 
 async def _say(session: ImapSession, progress: Progress) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from estafeta.servers.imap.folders import DELIMITER, Folder
-from estafeta.servers.imap.listing import Names
+from estafeta.servers.imap.listing import Names, above
 
 
 def filtered(names: Names, name: str, mailboxes: Sequence[str]) -> Iterator[Folder]:
@@ -20,9 +20,11 @@ def filtered(names: Names, name: str, mailboxes: Sequence[str]) -> Iterator[Fold
         case "SUBSCRIBED":
             chosen = names.subscribed
         case "SUBTREE":
-            chosen = [key for key in names.folders if _below(key, mailboxes)]
+            tops = frozenset(mailboxes)
+            chosen = [key for key in names.folders if key in tops or not tops.isdisjoint(above(key))]
         case "SUBTREE-ONE":
-            chosen = [key for key in names.folders if _at_most_one_below(key, mailboxes)]
+            tops = frozenset(mailboxes)
+            chosen = [key for key in names.folders if key in tops or key.rpartition(DELIMITER)[0] in tops]
         case "MAILBOXES":
             chosen = mailboxes
         case _:
@@ -31,11 +33,3 @@ def filtered(names: Names, name: str, mailboxes: Sequence[str]) -> Iterator[Fold
         folder = names.folders.get(key)
         if folder is not None:
             yield folder
-
-
-def _below(name: str, tops: Sequence[str]) -> bool:
-    return any(name == top or name.startswith(top + DELIMITER) for top in tops)
-
-
-def _at_most_one_below(name: str, tops: Sequence[str]) -> bool:
-    return name in tops or name.rpartition(DELIMITER)[0] in tops

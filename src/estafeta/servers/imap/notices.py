@@ -4,12 +4,15 @@ Whatever changes in the accounts concerned is heard on the change feed, as "look
 comparing the names and counters that the client was told last with those of now, so nothing is told twice and an
 announcement more or less does no harm.
 
-Departure from RFC 5465 5: what happens in the selected mailbox and was not asked for is still told at the end of the
-next command, as without NOTIFY.
+Departure from RFC 5465 5: what happens in the selected mailbox and was not asked for is still told, with what was, or
+at the end of the next command, as without NOTIFY.
 """
 
+import asyncio
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 from estafeta.core.ids import AccountId, MailboxId
 from estafeta.mailboxes.annotations import annotations_of
@@ -28,9 +31,22 @@ from estafeta.servers.imap.session import ImapSession
 _MOST = 20_000
 _MESSAGES = frozenset({"MESSAGENEW", "MESSAGEEXPUNGE"})
 _SELECTED = frozenset({"SELECTED", "SELECTED-DELAYED"})
+_NOTHING: frozenset[str] = frozenset()
 
+R = TypeVar("R")
 Key = tuple[AccountId, MailboxId]
 Entries = dict[Key, frozenset[tuple[int, str, bytes]]]
+Meant = dict[Key, tuple[Folder, frozenset[str]]]
+
+
+class _Seen(NamedTuple):
+    """How everything was at one moment. `meant`: the mailboxes asked about, each with the events asked for; `all`:
+    every mailbox that there is."""
+
+    names: Names
+    meant: Meant
+    all: dict[Key, Folder]
+    accounts: frozenset[AccountId]
 
 
 class Notices:
@@ -40,26 +56,25 @@ class Notices:
         self._session = session
         self._groups = [group for group in groups if group.filter not in _SELECTED]
         self._selected = next((group for group in groups if group.filter in _SELECTED), None)
-        self._names: Names
-        self._told: dict[Key, Folder] = {}
+        self._seen: _Seen
         self._entries: Entries = {}
         self._changed: set[Key] = set()
         self._unwatch: dict[AccountId, Callable[[], None]] = {}
+        self._closed = False
 
     async def start(self, *, tell_status: bool) -> None:
         """Begin to listen; with `tell_status` say first how all these mailboxes are (RFC 5465 3.1)."""
         await self._watch(self._session.user.account_id)
-        self._names = await self._read()
+        self._seen = await self._in_turn(self._look)
         await self._watch_all()
-        self._told = {(folder.account_id, folder.mailbox_id): folder for folder in self._names.folders.values()}
-        self._entries = await self._annotations(self._told)
+        self._entries = await self._annotations(self._seen.all)
+        await self._send(await self._in_turn(self._without_access))
         if tell_status:
-            for folder, events in self._groups_of(self._names).values():
-                if events & _MESSAGES and not self._is_selected(folder):
-                    await self._session.send(self._status(folder, full=True))
+            await self._send(await self._in_turn(self._all_counters))
 
     def close(self) -> None:
         """Stop listening."""
+        self._closed = True
         for unwatch in self._unwatch.values():
             unwatch()
         self._unwatch.clear()
@@ -70,18 +85,16 @@ class Notices:
         changed, self._changed = self._changed, set()
         if not changed:
             return
-        before, self._names = self._names, await self._read()
-        if len(self._names.folders) > _MOST:
+        before, self._seen = self._seen, await self._in_turn(self._look)
+        if len(self._seen.all) > _MOST:
             # RFC 5465 5.8
             self._session.machine.condition(ok("Too many mailboxes to tell of.", b"NOTIFICATIONOVERFLOW"))
             self._session.notices = None
             self.close()
             return
         await self._watch_all()
-        await self._tell_names(before)
-        await self._tell_counters(changed)
+        await self._send(await self._in_turn(partial(self._news, before, self._seen, changed)))
         await self._tell_entries(changed)
-        self._told = {(folder.account_id, folder.mailbox_id): folder for folder in self._names.folders.values()}
 
     # the selected mailbox
 
@@ -103,40 +116,58 @@ class Notices:
 
     # the others
 
-    async def _tell_names(self, before: Names) -> None:
-        """Mailboxes made, renamed, removed (RFC 5465 5.4), subscriptions (5.5)."""
-        now, old = self._groups_of(self._names), self._groups_of(before)
-        for key, (folder, events) in now.items():
-            told = self._told.get(key)
-            if "MAILBOXNAME" in events and (told is None or told.name != folder.name):
-                await self._session.send(self._list(folder.name, b"", told.name if told is not None else ""))
-        for key, (folder, events) in old.items():
-            if "MAILBOXNAME" in events and key not in now and folder.name not in self._names.folders:
-                await self._session.send(self._list(folder.name, b"\\NonExistent"))
-        switched = self._names.subscribed ^ before.subscribed
-        for folder, events in now.values():
-            if "SUBSCRIPTIONCHANGE" in events and folder.name in switched:
-                subscribed = folder.name in self._names.subscribed
-                await self._session.send(self._list(folder.name, b"\\Subscribed" if subscribed else b""))
+    def _news(self, before: _Seen, now: _Seen, changed: Iterable[Key]) -> list[bytes]:
+        """In a thread: what is to be said of names, subscriptions and counters."""
+        return [*self._of_names(before, now), *self._of_subscriptions(before, now), *self._of_counters(before, changed)]
 
-    async def _tell_counters(self, changed: Iterable[Key]) -> None:
+    def _of_names(self, before: _Seen, now: _Seen) -> Iterator[bytes]:
+        """Mailboxes made, renamed, removed (RFC 5465 5.4)."""
+        for key, (folder, events) in now.meant.items():
+            told = before.all.get(key)
+            if "MAILBOXNAME" in events and (told is None or told.name != folder.name):
+                yield self._list(folder.name, b"", told.name if told is not None else "")
+        for key, (folder, events) in before.meant.items():
+            if "MAILBOXNAME" in events and key not in now.meant and folder.name not in now.names.folders:
+                yield self._list(folder.name, b"\\NonExistent")
+
+    def _of_subscriptions(self, before: _Seen, now: _Seen) -> Iterator[bytes]:
+        """RFC 5465 5.5."""
+        switched = now.names.subscribed ^ before.names.subscribed
+        if not switched:
+            return
+        for folder, events in now.meant.values():
+            if "SUBSCRIPTIONCHANGE" in events and folder.name in switched:
+                subscribed = folder.name in now.names.subscribed
+                yield self._list(folder.name, b"\\Subscribed" if subscribed else b"")
+
+    def _of_counters(self, before: _Seen, changed: Iterable[Key]) -> Iterator[bytes]:
         """Messages that came, went or changed in mailboxes that are not selected (RFC 5465 5.2, 5.3)."""
-        groups = self._groups_of(self._names)
         for key in sorted(changed):
-            if key not in groups:
+            if key not in self._seen.meant:
                 continue
-            folder, events = groups[key]
-            told = self._told.get(key)
+            folder, events = self._seen.meant[key]
+            told = before.all.get(key)
             if self._is_selected(folder) or told is None:
                 continue
             if events & _MESSAGES and _content(told.status) != _content(folder.status):
-                await self._session.send(self._status(folder, full=True))
+                yield self._status(folder, full=True)
             elif "FLAGCHANGE" in events and told.status.modseq != folder.status.modseq:
-                await self._session.send(self._status(folder, full=False))
+                yield self._status(folder, full=False)
+
+    def _all_counters(self) -> list[bytes]:
+        return [
+            self._status(folder, full=True)
+            for folder, events in self._seen.meant.values()
+            if events & _MESSAGES and not self._is_selected(folder)
+        ]
+
+    async def _send(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
+            await self._session.send(line)
 
     async def _tell_entries(self, changed: Iterable[Key]) -> None:
         """Metadata (RFC 5465 5.6, 5.7; RFC 5464 4.4.2: names of entries, without values)."""
-        groups = self._groups_of(self._names)
+        groups = self._seen.meant
         own = self._session.user.account_id
         concerned: dict[Key, Folder | None] = {
             key: groups[key][0] for key in changed if key in groups and "MAILBOXMETADATACHANGE" in groups[key][1]
@@ -154,17 +185,41 @@ class Notices:
 
     # what there is
 
-    async def _read(self) -> Names:
+    async def _in_turn(self, look: Callable[[], R]) -> R:
+        """In a thread. A user with many sessions that all ask for much waits for themselves, not everybody for them."""
         session = self._session
-        return await session.thread(read_names, session.mailboxes.database, sight_of(session))
+        async with session.service.shared.looks.setdefault(session.user.account_id, asyncio.Lock()):
+            return await session.thread(look)
 
-    def _groups_of(self, names: Names) -> dict[Key, tuple[Folder, frozenset[str]]]:
-        """Each mailbox that is meant, with the events asked for: those of the first group that means it."""
-        found: dict[Key, tuple[Folder, frozenset[str]]] = {}
+    def _look(self) -> _Seen:
+        """In a thread: how everything is now."""
+        session = self._session
+        names = read_names(session.mailboxes.database, sight_of(session))
+        every = {(folder.account_id, folder.mailbox_id): folder for folder in names.folders.values()}
+        return _Seen(names, self._meant(names), every, frozenset(account_id for account_id, _ in every))
+
+    def _meant(self, names: Names) -> Meant:
+        """Each mailbox that is meant, with the events asked for: those of all groups that mean it (RFC 5465 6), up to
+        one that wants NONE. RFC 5465 5: who may not read it hears of nothing in it."""
+        found: Meant = {}
+        settled: set[Key] = set()
         for group in self._groups:
             for folder in filtered(names, group.filter, group.mailboxes):
-                found.setdefault((folder.account_id, folder.mailbox_id), (folder, group.events))
+                key = folder.account_id, folder.mailbox_id
+                if key in settled or "r" not in folder.rights:
+                    continue
+                _, events = found.get(key, (folder, _NOTHING))
+                found[key] = folder, events | group.events
+                if not group.events:
+                    settled.add(key)
         return found
+
+    def _without_access(self) -> list[bytes]:
+        """RFC 5465 3.1: those meant that the person sees and may not read."""
+        names = self._seen.names
+        meant = (folder for group in self._groups for folder in filtered(names, group.filter, group.mailboxes))
+        closed = {folder.name for folder in meant if "r" not in folder.rights}
+        return [self._list(name, b"\\NoAccess") for name in sorted(closed)]
 
     async def _annotations(self, keys: Iterable[Key]) -> Entries:
         if not any(group.events & {"MAILBOXMETADATACHANGE", "SERVERMETADATACHANGE"} for group in self._groups):
@@ -175,10 +230,10 @@ class Notices:
             database = session.mailboxes.database
             return {key: frozenset(annotations_of(database, *key, (AccountId(0), own))) for key in keys}
 
-        return await session.thread(read)
+        return await self._in_turn(read)
 
     async def _watch_all(self) -> None:
-        for account_id in {folder.account_id for folder in self._names.folders.values()}:
+        for account_id in self._seen.accounts:
             await self._watch(account_id)
 
     async def _watch(self, account_id: AccountId) -> None:
@@ -188,7 +243,11 @@ class Notices:
                 self._changed.add((account_id, mailbox_id))
                 self._session.poke()
 
-            self._unwatch[account_id] = await self._session.service.shared.feed.watch_account(account_id, heard)
+            unwatch = await self._session.service.shared.feed.watch_account(account_id, heard)
+            self._unwatch[account_id] = unwatch
+            if self._closed:
+                # The session ended meanwhile.
+                self.close()
 
     # lines
 

@@ -54,6 +54,8 @@ class Pattern:
 
     def matches(self, name: str) -> bool:
         """Whether the pattern matches the whole name. INBOX as the first level matches in any case (RFC 9051 5.1)."""
+        if not self._accept:
+            return False
         fixed = 0
         if name.startswith(_INBOX) and name[5:6] in ("", _DELIMITER):
             fixed = len(_INBOX)

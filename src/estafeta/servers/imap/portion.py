@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from estafeta.core.errors import EstafetaError
-from estafeta.core.ids import ContentId, PackId
 from estafeta.mail.structure import Structure, parse_structure
 from estafeta.storage.packs import Location
 
@@ -58,8 +57,7 @@ class Portion:
 
     def locations(self) -> list[Location]:
         """Where the contents are."""
-        rows = zip(*(self._columns[name] for name in LOCATION[:5]), strict=True)
-        return [Location(ContentId(row[0]), PackId(row[1]), *row[2:]) for row in rows]
+        return list(map(Location._make, zip(*(self._columns[name] for name in LOCATION[:5]), strict=True)))
 
 
 def _structure(text: bytes) -> Structure | None:

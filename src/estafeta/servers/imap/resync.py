@@ -52,15 +52,15 @@ async def _send_changed(session: ImapSession, selected: Selected, changed: Seque
     plan = make_plan(items, uid_only=machine.uid_only, recent_from=recent_from)
     view = None if machine.uid_only else await selected.uids()
 
-    def lines() -> Iterator[bytes]:
+    def lines() -> Iterator[list[bytes]]:
         for start in range(0, len(changed), _AT_ONCE):
             rows = changed[start : start + _AT_ONCE]
             uids = [row.uid for row in rows]
             yield render(plan, _portion(plan, rows, uids if view is None else sequences(view, uids)))
 
     made = lines()
-    while piece := await session.thread(next, made, b""):
-        await session.send(piece)
+    while pieces := await session.thread(next, made, None):
+        await session.send(*pieces)
 
 
 def _portion(plan: Plan, rows: Sequence[Change], numbers: Sequence[int]) -> Portion:

@@ -17,9 +17,10 @@ from estafeta.mail.threadid import thread_id
 from estafeta.mailboxes import look
 from estafeta.mailboxes.values import Ranges
 from estafeta.protocols.imap import searchkeys as keys
-from estafeta.protocols.imap.searchkeys import DateOf, SearchKey, When
+from estafeta.protocols.imap.searchkeys import DateOf, SearchKey, When, has_modseq, leaves
 from estafeta.search.service import TextSearch
 from estafeta.search.terms import TextField, TextTerm
+from estafeta.servers.imap.contentkeys import ContentKeys
 from estafeta.servers.imap.objectids import email_id
 from estafeta.storage.database import Database
 
@@ -52,10 +53,12 @@ class Found:
 
 @dataclass(slots=True)
 class Searcher:
-    """Searches one scope. `progress(done, total)` is called now and then; `cancelled` is asked as often."""
+    """Searches one scope. `remembered`: for who sorts what is found. `progress(done, total)` is called now and
+    then; `cancelled` is asked as often."""
 
     database: Database
     texts: TextSearch
+    remembered: ContentKeys
     scope: Scope
     now_ms: int
     progress: Callable[[int, int], None] | None = None
@@ -75,6 +78,7 @@ class Searcher:
         self._at = {name: at for at, name in enumerate(wanted)}
         rows = look.fetch_rows(self.database, self.scope.account_id, self.scope.mailbox_id, wanted, ranges)
         rows = self._select(key, rows)
+        # RFC 7162 3.1.5: then the answer says the highest MODSEQ of what was found.
         modseqs = {row[0]: row[self._at["modseq"]] for row in rows} if has_modseq(key) else {}
         return Found([row[0] for row in rows], modseqs, dict(self._relevancy))
 
@@ -82,7 +86,7 @@ class Searcher:
         """The UIDs that can match at all: those of the view, and within the sets that stand at the top of the key."""
         uids = self.scope.uids
         ranges: Ranges = ((1, (1 << 32) - 1),) if uids is None else ((uids[0], uids[-1]),) if uids else ()
-        for part in key.keys if isinstance(key, keys.And) else (key,):
+        for part in dict.fromkeys(key.keys) if isinstance(key, keys.And) else (key,):
             if isinstance(part, keys.Numbers | keys.Saved):
                 ranges = intersect(ranges, self._ranges(part))
         return ranges
@@ -99,14 +103,14 @@ class Searcher:
         return tuple((uids[low - 1], uids[high - 1]) for low, high in pairs)
 
     def _select(self, key: SearchKey, rows: Rows) -> Rows:
-        """The rows that match, in their order."""
-        if not rows:
-            return rows
+        """The rows that match, in their order; of no interest once nobody waits for them."""
+        if not rows or (self.cancelled is not None and self.cancelled()):
+            return []
         match key:
             case keys.All() | keys.SaveDateSupported():
                 return rows
             case keys.And(parts):
-                for part in sorted(parts, key=_cost):
+                for part in sorted(dict.fromkeys(parts), key=_cost):
                     rows = self._select(part, rows)
                 return rows
             case keys.Or(left, right):
@@ -225,30 +229,10 @@ _DATE_COLUMNS = {
 }
 
 
-def leaves(key: SearchKey) -> Iterator[SearchKey]:
-    """The keys that are no combination of others."""
-    match key:
-        case keys.And(parts):
-            for part in parts:
-                yield from leaves(part)
-        case keys.Or(left, right):
-            yield from leaves(left)
-            yield from leaves(right)
-        case keys.Not(inner):
-            yield from leaves(inner)
-        case _:
-            yield key
-
-
 def columns_of(key: SearchKey) -> Iterator[str]:
     """The columns that a key looks at."""
     for leaf in leaves(key):
         yield from _DATE_COLUMNS[leaf.which] if isinstance(leaf, keys.Dated) else _COLUMNS.get(type(leaf), ())
-
-
-def has_modseq(key: SearchKey) -> bool:
-    """RFC 7162 3.1.5: then the answer says the highest MODSEQ of what was found."""
-    return any(isinstance(leaf, keys.ModSeq) for leaf in leaves(key))
 
 
 def intersect(left: Ranges, right: Ranges) -> Ranges:

@@ -12,8 +12,6 @@ from estafeta.protocols.imap.encode import encode_ranges
 from estafeta.protocols.imap.values import Partial
 from estafeta.servers.imap.searching import Found
 
-_NOT_RESULTS = {"SAVE", "CONTEXT", "UPDATE"}
-
 
 def plain(word: bytes, numbers: Sequence[int], modseq: int) -> bytes:
     """`SEARCH 2 84 882` or `SORT ...`, with the highest MODSEQ where one was asked for (RFC 7162 3.1.5)."""
@@ -29,15 +27,16 @@ def sequence_numbers(uids: "array[int]", found: Iterable[int]) -> list[int]:
 def esearch(
     tag: bytes, numbers: Sequence[int], found: Found, returning: SearchReturn, *, uid: bool, mailbox: bytes = b""
 ) -> bytes:
-    """An ESEARCH response. `numbers` are those of `found.uids`, in the same order. `mailbox`: RFC 7377's part of the
-    correlator."""
+    """An ESEARCH response. `numbers` are those of `found.uids`, in the same order: ascending, or as sorted. `mailbox`:
+    RFC 7377's part of the correlator."""
     head = b"ESEARCH (TAG %b%b)%b" % (quote(tag), mailbox, b" UID" if uid else b"")
     options = options_of(returning)
     parts = [head]
     if numbers and "MIN" in options:
-        parts.append(b"MIN %d" % min(numbers))
+        # RFC 5267 3.1: the first and the last in the order of the result.
+        parts.append(b"MIN %d" % numbers[0])
     if numbers and "MAX" in options:
-        parts.append(b"MAX %d" % max(numbers))
+        parts.append(b"MAX %d" % numbers[-1])
     if numbers and "ALL" in options:
         parts.append(b"ALL " + in_order(numbers))
     if "COUNT" in options:
@@ -74,9 +73,9 @@ def told_uids(uids: Sequence[int], returning: SearchReturn) -> list[int]:
         return list(uids)
     told: list[int] = []
     if uids and "MIN" in options:
-        told.append(min(uids))
+        told.append(uids[0])
     if uids and "MAX" in options:
-        told.append(max(uids))
+        told.append(uids[-1])
     if returning.partial is not None:
         told += take_partial(uids, returning.partial)
     return told

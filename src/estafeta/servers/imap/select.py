@@ -1,17 +1,14 @@
 """SELECT and EXAMINE (RFC 9051 6.3.2, 6.3.3), with CONDSTORE and QRESYNC (RFC 7162 3.1.8, 3.2.5)."""
 
-from estafeta.protocols.imap.commands import QResync, Select
-from estafeta.protocols.imap.encode import encode_mailbox
-from estafeta.protocols.imap.replies import Reply, bad, ok
-from estafeta.servers.imap.errors import ReplyError
+from estafeta.protocols.imap.commands import Select
+from estafeta.protocols.imap.replies import Reply, ok
+from estafeta.servers.imap.create import tell_name
 from estafeta.servers.imap.flaglines import tell_flags
 from estafeta.servers.imap.objectids import mailbox_id
 from estafeta.servers.imap.resync import resync
 from estafeta.servers.imap.selected import Selected
 from estafeta.servers.imap.session import ImapSession
 
-# Who has one of these may change something (RFC 4314 5.1.1, RFC 9051 7.1: READ-ONLY otherwise).
-_CHANGING = frozenset("swtie")
 # In a larger mailbox the first unseen message is not looked for: its number would need all UIDs (RFC 3501 7.1: UNSEEN
 # may be left out).
 _SEARCHED = 5_000
@@ -19,36 +16,34 @@ _SEARCHED = 5_000
 
 async def select(session: ImapSession, event: Select) -> Reply:
     """Select, and say all that there is to know of the mailbox."""
-    if event.qresync is not None and not session.machine.qresync:
-        raise ReplyError(bad("ENABLE QRESYNC first."))
-    _close_old(session)
+    await _close_old(session)
     folder = await session.find(event.mailbox, "r")
     if event.condstore or event.qresync is not None:
         session.machine.use_condstore()
-    read_only = event.read_only or _CHANGING.isdisjoint(folder.rights)
-    selected = await Selected.open(session, folder, read_only=read_only)
+    selected = await Selected.open(session, folder, examined=event.read_only)
     session.selected = selected
-    session.machine.selected(read_only)
+    session.machine.selected()
     try:
-        await _tell(session, selected, event.qresync)
+        await _tell(session, selected, event)
     except BaseException:
         session.deselect()
         session.machine.unselected()
         raise
     command = "EXAMINE" if event.read_only else "SELECT"
-    return ok(f"{command} completed.", b"READ-ONLY" if read_only else b"READ-WRITE")
+    return ok(f"{command} completed.", b"READ-ONLY" if selected.read_only else b"READ-WRITE")
 
 
-def _close_old(session: ImapSession) -> None:
+async def _close_old(session: ImapSession) -> None:
     """RFC 9051 6.3.2: the one before is closed in any case, without expunge; RFC 7162 3.2.11: and the client told."""
     if session.selected is not None:
-        session.deselect()
+        await session.leave_selected()
         session.machine.unselected()
         session.machine.condition(ok("The mailbox before is closed.", b"CLOSED"))
 
 
-async def _tell(session: ImapSession, selected: Selected, known: QResync | None) -> None:
+async def _tell(session: ImapSession, selected: Selected, event: Select) -> None:
     machine, folder, view = session.machine, selected.folder, selected.view
+    known = event.qresync
     status = folder.status
     tell_flags(session, selected)
     session.untagged(b"%d EXISTS" % view.count)
@@ -63,8 +58,8 @@ async def _tell(session: ImapSession, selected: Selected, known: QResync | None)
     ident = mailbox_id(folder.account_id, folder.mailbox_id).encode()
     machine.condition(ok("The mailbox has an id.", b"MAILBOXID (%b)" % ident))
     if machine.rev2:
-        # RFC 9051 6.3.2: LIST says under which name.
-        session.untagged(b'LIST () "/" ' + encode_mailbox(folder.name, utf8=machine.utf8))
+        # RFC 9051 6.3.2, 6.3.9.7: LIST says under which name.
+        tell_name(session, folder.name, event.mailbox)
     if known is not None and known.uid_validity == status.uid_validity:
         await resync(session, selected, known)
 

@@ -89,16 +89,20 @@ class Selected:
             raise
         return selected
 
-    def close(self) -> None:
-        """Deselect. What this session was told as recent is recent for nobody else (RFC 3501 2.3.2)."""
+    def close(self) -> "asyncio.Future[int] | None":
+        """Deselect. What this session was told as recent is recent for nobody else (RFC 3501 2.3.2); when that is
+        kept, the result is done. It need not be waited for."""
+        claim: asyncio.Future[int] | None = None
         if self._unwatch is not None:
             self._unwatch()
             self._unwatch = None
         status, view = self.folder.status, self.view
         if not self.read_only and view.recent_from < view.uid_next and view.uid_next > status.uid_next:
             future = self.session.mailboxes.claim_recent(ClaimRecent(self.folder.account_id, self.folder.mailbox_id))
-            asyncio.ensure_future(future).add_done_callback(_ignore)
+            claim = asyncio.ensure_future(future)
+            claim.add_done_callback(_ignore)
         self.contexts.clear()
+        return claim
 
     # for the commands
 
@@ -114,6 +118,10 @@ class Selected:
         error: RFC 9051 6.4.9).
         """
         await self._load()
+        pairs = self.saved if numbers is None else numbers.pairs
+        return await self.session.made(len(pairs), lambda: self._resolve(numbers, uid=uid))
+
+    def _resolve(self, numbers: SequenceSet | None, *, uid: bool) -> "array[int]":
         view = self.view
         if numbers is None:
             return _join(view.within(low, high) for low, high in self.saved)
@@ -169,7 +177,7 @@ class Selected:
         if view.needs_uids([Changed(*row) for row in changes.changed[:1]], changes.expunged[:1], style):
             await self._load()
         update = self._update(changes, style)
-        lines, delta = await session.thread(update) if self._takes_long(changes) else update()
+        pieces, delta = await session.thread(update) if self._takes_long(changes) else update()
         self._silent.clear()
         if changes.status.keywords != self.folder.status.keywords:
             tell_new_keywords(session, self, changes.status.keywords.split())
@@ -177,8 +185,8 @@ class Selected:
         if contexts and delta.removed:
             removing = await session.thread(lambda: [line for context in contexts for line in context.removing(delta)])
             await session.send(*removing)
-        for start in range(0, len(lines), _LINES):
-            await session.send(*lines[start : start + _LINES])
+        for piece in pieces:
+            await session.send(piece)
         if style.vanished and view.held:
             # RFC 7162 3.2, 6: a client that goes by the MODSEQs it saw would never ask for what is told later.
             session.machine.condition(ok("What is gone is told later.", b"HIGHESTMODSEQ %d" % view.held))
@@ -213,7 +221,7 @@ class Selected:
         silent = frozenset(self._silent)
 
         def update() -> tuple[list[bytes], Delta]:
-            return self.view.update(
+            lines, delta = self.view.update(
                 changes.modseq,
                 changes.status.uid_next,
                 [Changed(*row) for row in changes.changed],
@@ -222,6 +230,7 @@ class Selected:
                 may_expunge=may_expunge,
                 silent=silent,
             )
+            return [b"".join(lines[start : start + _LINES]) for start in range(0, len(lines), _LINES)], delta
 
         return update
 

@@ -8,6 +8,7 @@ import asyncio
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from estafeta.core.ids import AccountId
 from estafeta.directory.settings_model import Settings
@@ -20,6 +21,7 @@ from estafeta.policy.networks import Networks
 from estafeta.search.service import TextSearch
 from estafeta.servers.imap.capability import capabilities
 from estafeta.servers.imap.commands import HANDLERS
+from estafeta.servers.imap.contentkeys import ContentKeys
 from estafeta.servers.imap.session import ImapSession
 from estafeta.servers.imap.settings import imap_settings
 from estafeta.servers.signin import SignIn
@@ -44,6 +46,12 @@ class ImapShared:
     space: Space
     long_work: Executor
     """Threads for what may take long: never all those that the others need."""
+    turns: WeakValueDictionary[AccountId, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    """Whose turn it is, of each user that has long work under way."""
+    keys: ContentKeys = field(default_factory=ContentKeys)
+    """What SORT and THREAD remember of messages."""
+    looks: WeakValueDictionary[AccountId, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    """The same for NOTIFY, which looks at all mailboxes of a user."""
     sessions: dict[AccountId, int] = field(default_factory=dict)
     """How many sessions each signed-in account has in this worker."""
 

@@ -34,8 +34,12 @@ log = logging.getLogger("estafeta.imap")
 
 # Answers are gathered up to this size, so that few writes carry them and memory stays bounded.
 _GATHER_OCTETS = 128 << 10
+# More than this is compressed in a thread.
+_COMPRESSED_OCTETS = 32 << 10
 # Of a client that pipelines without end, this many commands are served before others have their turn.
 _TURN_COMMANDS = 64
+# Answers about so many messages are made without a thread.
+_QUICK = 500
 # Commands that ask "what is new?": the store is looked at even if nobody announced a change.
 _ASKING = (Noop, IdleDone)
 
@@ -124,6 +128,8 @@ class ImapSession:
     def handle(self, event: Command) -> Awaitable[None] | None:
         """One event; the table says which function."""
         self._asking = isinstance(event, _ASKING)
+        if self.selected is not None and self.selected.doubtful:
+            return self._to_the_end(self._wait(self._checked(event)))
         try:
             result = self._handlers[type(event)](self, event)
         except (EstafetaError, ReplyError) as error:
@@ -131,7 +137,7 @@ class ImapSession:
         if result is None:
             self.machine.go_on()
         elif not isinstance(result, Reply):
-            return self._wait(result)
+            return self._to_the_end(self._wait(result))
         elif result is ANSWERED:
             return None
         elif self.selected is not None and self.selected.wants_sync(asking=self._asking):
@@ -160,15 +166,22 @@ class ImapSession:
         """Run what waits for the store in a thread."""
         return await asyncio.to_thread(function, *args, **kwargs)
 
-    async def send(self, data: bytes) -> None:
-        """Send a piece of a long answer; waits while the peer is slow. Raises ConnectionResetError when it is gone."""
-        self.machine.raw(data)
+    async def made(self, size: int, make: Callable[[], R]) -> R:
+        """`make()`, which works on so many messages: in a thread if these are enough to keep others waiting."""
+        return make() if size <= _QUICK else await asyncio.to_thread(make)
+
+    async def send(self, *pieces: bytes) -> None:
+        """Send a part of a long answer; waits while the peer is slow. Raises ConnectionResetError when it is gone."""
+        self.machine.raw(*pieces)
         if self.machine.queued >= _GATHER_OCTETS:
             await self.flush()
 
     async def flush(self) -> None:
         """Send what is queued."""
-        await self.pump.send(self.machine.take_output())
+        machine = self.machine
+        # What is to be compressed takes its time.
+        aside = machine.compressed and machine.queued > _COMPRESSED_OCTETS
+        await self.pump.send(*(await asyncio.to_thread(machine.take_pieces) if aside else machine.take_pieces()))
 
     def untagged(self, data: bytes) -> None:
         """Queue `* data`."""
@@ -202,6 +215,13 @@ class ImapSession:
         if selected is not None:
             selected.close()
 
+    async def leave_selected(self) -> None:
+        """The same for a client that goes on: the mailbox it selects next may be this one."""
+        selected, self.selected = self.selected, None
+        claim = selected.close() if selected is not None else None
+        if claim is not None:
+            await asyncio.wait({claim})
+
     def release(self) -> None:
         """Let go of everything that somebody signed in holds."""
         self.deselect()
@@ -218,6 +238,17 @@ class ImapSession:
 
     # inside
 
+    async def _checked(self, event: Command) -> Reply | None:
+        """The same as `handle`, once it is clear that the selected mailbox may still be seen."""
+        if self.selected is not None:
+            try:
+                await self.selected.check_rights()
+            except EstafetaError as error:
+                self._lost_mailbox(error)
+                return ANSWERED
+        result = self._handlers[type(event)](self, event)
+        return result if result is None or isinstance(result, Reply) else await result
+
     async def _wait(self, waiting: Awaitable[Reply | None]) -> None:
         try:
             result = await waiting
@@ -227,6 +258,14 @@ class ImapSession:
             self.machine.go_on()
         elif result is not ANSWERED:
             await self._finish(result)
+
+    async def _to_the_end(self, waiting: Awaitable[None]) -> None:
+        """What is taken hold of after the peer has gone is let go of, too."""
+        try:
+            await waiting
+        finally:
+            if self.gone:
+                self.release()
 
     async def _finish(self, reply: Reply) -> None:
         """Tell what changed, then how the command ended."""

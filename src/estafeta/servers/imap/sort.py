@@ -5,17 +5,22 @@ from collections.abc import Sequence
 from estafeta.protocols.imap.commands import Sort, SortKey
 from estafeta.protocols.imap.replies import Reply, ok
 from estafeta.protocols.imap.searchkeys import SearchKey
-from estafeta.servers.imap.contexts import keep_context
+from estafeta.servers.imap.condstore import note_modseq
+from estafeta.servers.imap.contexts import keep_context, refuse_reuse
+from estafeta.servers.imap.fixedkey import fixed
 from estafeta.servers.imap.longwork import run_long
 from estafeta.servers.imap.searching import Found, Searcher
 from estafeta.servers.imap.searchresult import esearch, plain, returns_nothing, saved, sequence_numbers
-from estafeta.servers.imap.searchscope import scope_of, searcher, selected_of, sort_these
+from estafeta.servers.imap.searchscope import scope_of, searcher, sort_these
 from estafeta.servers.imap.session import ImapSession
+from estafeta.servers.imap.wanted import selected_of
 
 
 async def sort(session: ImapSession, event: Sort) -> Reply:
     """What matches, in the order of the criteria."""
     selected = selected_of(session)
+    refuse_reuse(session, selected, event.returning)
+    note_modseq(session, event.key)
     keep = event.returning is not None and "SAVE" in event.returning.options
     scope = await scope_of(selected)
     if keep:
@@ -24,17 +29,22 @@ async def sort(session: ImapSession, event: Sort) -> Reply:
     found = await run_long(
         session, lambda progress: find_sorted(searcher(session, scope, progress), event.key, event.criteria)
     )
-    numbers = found.uids if event.uid else sequence_numbers(await selected.uids(), found.uids)
-    returning = event.returning
+    size, returning = len(found.uids), event.returning
+    uids = await selected.uids()
+    numbers = found.uids if event.uid else await session.made(size, lambda: sequence_numbers(uids, found.uids))
     if returning is None:
-        session.untagged(plain(b"SORT", numbers, max(found.modseqs.values(), default=0)))
+        highest = max(found.modseqs.values(), default=0)
+        session.untagged(await session.made(size, lambda: plain(b"SORT", numbers, highest)))
         return ok("SORT completed.")
     if not returns_nothing(returning):
-        session.untagged(esearch(session.machine.tag, numbers, found, returning, uid=event.uid))
+        tag = session.machine.tag
+        session.untagged(await session.made(size, lambda: esearch(tag, numbers, found, returning, uid=event.uid)))
     if keep:
-        selected.saved = saved(found.uids, returning)
+        selected.saved = await session.made(size, lambda: saved(found.uids, returning))
     if "UPDATE" in returning.options:
-        keep_context(session, selected, event.key, found.uids, uid=event.uid, criteria=event.criteria)
+        key = fixed(event.key, scope)
+        order, items = event.criteria, returning.update
+        keep_context(session, selected, key, found.uids, uid=event.uid, criteria=order, items=items)
     return ok("SORT completed.")
 
 

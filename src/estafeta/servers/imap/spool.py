@@ -1,11 +1,11 @@
 """A message on its way in by APPEND: kept octet for octet, in memory or in a file of its own.
 
-Up to `SPOOL_BYTES` it is parsed at its end; more is streamed to a pack of its own and parsed on the way, so that a
-message of any size costs little memory. Nothing is stored before a commit names it. Errors: TEMPORARY (disk).
+Up to `SPOOL_BYTES` it is parsed at the end of the command; more is streamed to a pack of its own and parsed on the way,
+so that a message of any size costs little memory. Nothing is stored before a commit names it. Errors: TEMPORARY (disk).
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.mail.scan import MessageScanner, MessageSummary
@@ -15,12 +15,13 @@ from estafeta.storage.packs import Location, SoloPack
 
 #: Contents up to this may stay in memory; larger ones are streamed to disk in pieces of this size.
 SPOOL_BYTES = 256 << 10
-# Messages up to this are parsed on the event loop: the worst that anyone can put into so little takes some 10 ms.
+# All messages of a command together up to this are parsed on the event loop: the worst that anyone can put into so
+# little takes some 10 ms.
 _INLINE_BYTES = 16 << 10
 
 
 class Spool:
-    """One message. `write` its octets, then `finish`; `close` once it is committed, or `discard` it."""
+    """One message. `write` its octets, then `finish_all`; `close` once it is committed, or `discard` it."""
 
     __slots__ = ("_buffer", "_buffered", "_disk", "_gone", "_mailboxes", "_memory", "_scanner", "_solo", "size")
 
@@ -51,15 +52,22 @@ class Spool:
             return None
         return self._aside()
 
-    async def finish(self) -> tuple[MessageSummary, bytes | Location]:
-        """What is known of the message, and its content, or where that is: durable there."""
-        if self._solo is not None:
-            await self._aside()
-            return await asyncio.to_thread(self._finish_file)
+    async def finish_file(self) -> tuple[MessageSummary, Location]:
+        """Of a message that is on disk: what is known of it, and where it is, durable."""
+        await self._aside()
+        return await asyncio.to_thread(self._finish_file)
+
+    def parse(self) -> tuple[MessageSummary, bytes]:
+        """Of a message that is in memory: what is known of it, and its content."""
         content = self._buffer[0] if len(self._buffer) == 1 else b"".join(self._buffer)
-        if self.size <= _INLINE_BYTES:
-            return _scan(content), content
-        return await asyncio.to_thread(_scan, content), content
+        scanner = MessageScanner()
+        scanner.feed(content)
+        return scanner.close(), content
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether it was too large for memory."""
+        return self._solo is not None
 
     def close(self) -> None:
         """It is committed: let go of the file."""
@@ -102,7 +110,12 @@ class Spool:
         return self._scanner.close(), self._solo.finish()
 
 
-def _scan(content: bytes) -> MessageSummary:
-    scanner = MessageScanner()
-    scanner.feed(content)
-    return scanner.close()
+async def finish_all(spools: Sequence[Spool]) -> list[tuple[MessageSummary, bytes | Location]]:
+    """What is known of each message, and its content, or where that is. What is in memory is parsed in one go."""
+    held = [spool for spool in spools if not spool.on_disk]
+    if sum(spool.held for spool in held) <= _INLINE_BYTES:
+        parsed = [spool.parse() for spool in held]
+    else:
+        parsed = await asyncio.to_thread(lambda: [spool.parse() for spool in held])
+    in_turn = iter(parsed)
+    return [await spool.finish_file() if spool.on_disk else next(in_turn) for spool in spools]

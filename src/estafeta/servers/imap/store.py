@@ -1,6 +1,7 @@
 """STORE (RFC 9051 6.4.6), with UNCHANGEDSINCE (RFC 7162 3.1.3)."""
 
 from array import array
+from functools import partial
 from typing import Literal, cast
 
 from estafeta.mailboxes.storing import StoreFlags
@@ -37,7 +38,9 @@ async def store(session: ImapSession, event: Store) -> Reply:
         return finished("STORE", 0, uid=True)
     conflicts: Ranges = ()
     for start in range(0, len(uids), _AT_ONCE):
-        conflicts += await _store(session, selected, event, changes, ranges_of(uids[start : start + _AT_ONCE]))
+        portion = uids[start : start + _AT_ONCE]
+        ranges = await session.made(len(portion), partial(ranges_of, portion))
+        conflicts += await _store(session, selected, event, changes, ranges)
     tell_new_keywords(
         session, selected, [word for mode, flags in changes if mode != "remove" for word in flags.keywords]
     )
@@ -107,8 +110,8 @@ def _modified(selected: Selected, event: Store, left: frozenset[int]) -> bytes:
 
 async def _tell(session: ImapSession, selected: Selected, event: Store, uids: "array[int]") -> int:
     """Answer with the new flags of all that were named; how many of them are gone."""
-    # RFC 7162 3.2.4: QRESYNC clients know messages by UID, so what STORE tells has it, as what others change has.
-    with_uid = (event.uid or session.machine.qresync) and not session.machine.uid_only
+    # RFC 7162 3.2.4: what STORE tells has the UID wherever it has the MODSEQ.
+    with_uid = (event.uid or session.machine.condstore) and not session.machine.uid_only
     items: list[FetchItem] = [Item.UID] if with_uid else []
     if not event.silent:
         items.append(Item.FLAGS)

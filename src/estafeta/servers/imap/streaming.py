@@ -1,12 +1,13 @@
-"""Long answers, piece by piece: each made in a thread while the one before it is being sent; and messages that are too
+"""Long answers, piece by piece: made in a thread while those before them are being sent; and messages that are too
 large to be had whole.
 """
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from typing import NamedTuple, NoReturn, TypeVar
+from typing import Generic, NamedTuple, NoReturn, TypeVar
 
 from estafeta.core.errors import EstafetaError
 from estafeta.servers.imap.fetchplan import Plan, Segment
@@ -15,6 +16,9 @@ from estafeta.servers.imap.session import ImapSession
 from estafeta.storage.packs import DamagedRecordError
 
 log = logging.getLogger("estafeta.imap")
+
+# So many pieces may be ready before they are needed.
+_AHEAD = 2
 
 T = TypeVar("T")
 
@@ -28,14 +32,62 @@ class _Begun(NamedTuple):
 
 
 async def prepared(session: ImapSession, pieces: Iterator[T]) -> AsyncGenerator[T, None]:
-    """The pieces, each made in a thread while the one before it is used."""
-    ahead = asyncio.ensure_future(session.thread(next, pieces, None))
+    """The pieces, made in a thread while those before them are used."""
+    ahead = _Ahead(session, pieces)
     try:
-        while (piece := await ahead) is not None:
-            ahead = asyncio.ensure_future(session.thread(next, pieces, None))
+        while ahead.made or await ahead.wait():
+            piece = ahead.made.popleft()
+            ahead.go_on()
             yield piece
     finally:
-        ahead.cancel()
+        ahead.stop()
+
+
+class _Ahead(Generic[T]):
+    """A thread makes pieces until enough of them wait: it is not kept where a slow client takes none, and needs not be
+    called anew for each where a quick one does."""
+
+    def __init__(self, session: ImapSession, pieces: Iterator[T]) -> None:
+        self.made: deque[T] = deque()
+        self._session = session
+        self._pieces = pieces
+        self._loop = asyncio.get_running_loop()
+        self._news = asyncio.Event()
+        self._ended = self._stopped = False
+        self._job: asyncio.Future[None] | None = None
+
+    def go_on(self) -> None:
+        """See that a thread is at work, unless all is made or something is wrong."""
+        job = self._job
+        if not self._ended and (job is None or (job.done() and job.exception() is None)):
+            self._job = asyncio.ensure_future(self._session.thread(self._make))
+            self._job.add_done_callback(lambda job: self._news.set())
+
+    async def wait(self) -> bool:
+        """Wait for a piece; False: there are no more. Raises what the making of a piece raised."""
+        while not self.made and not self._ended:
+            if self._job is not None and self._job.done():
+                self._job.result()
+            self.go_on()
+            self._news.clear()
+            await self._news.wait()
+        return bool(self.made)
+
+    def stop(self) -> None:
+        """Nobody wants the rest."""
+        self._stopped = True
+        if self._job is not None:
+            self._job.cancel()
+
+    def _make(self) -> None:
+        """In the thread."""
+        while len(self.made) < _AHEAD and not self._stopped:
+            try:
+                self.made.append(next(self._pieces))
+            except StopIteration:
+                self._ended = True
+                return
+            self._loop.call_soon_threadsafe(self._news.set)
 
 
 async def send_large(session: ImapSession, plan: Plan, portion: Portion) -> bool:

@@ -23,9 +23,9 @@ def selected_of(session: ImapSession) -> Selected:
 
 def need_right(selected: Selected, rights: str) -> None:
     """Refuse unless the mailbox was opened for writing and all of these rights are there (RFC 4314 4)."""
-    if selected.read_only:
+    if selected.examined:
         raise ReplyError(no("The mailbox was opened for reading only."))
-    if not selected.folder.rights.issuperset(rights):
+    if selected.read_only or not selected.folder.rights.issuperset(rights):
         raise ReplyError(no("You may not do that in this mailbox.", b"NOPERM"))
 
 
