@@ -14,7 +14,7 @@ from sqlalchemy import select
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.core.ids import AccountId
 from estafeta.directory.changes import Named, Part, View
-from estafeta.directory.model import AddressKind, UserState
+from estafeta.directory.model import AddressKind, Service, UserState
 from estafeta.directory.tables import addresses, domains, group_members, users
 
 ANYONE = "anyone"
@@ -47,6 +47,13 @@ class PeopleMethods(Part):
         """The user of an account; None when there is none, or a removed one."""
         with self._reading() as view:
             return _read_person(view, account_id)
+
+    def may_use(self, account_id: AccountId, service: Service) -> bool:
+        """Whether there is an active user of this account who may use the service."""
+        query = select(users.c.state, users.c.services).where(users.c.account_id == account_id)
+        with self._reading() as view:
+            row = view.conn.execute(query).first()
+        return row is not None and row.state == UserState.ACTIVE and service in row.services.split(",")
 
     def find_person(self, text: str) -> Person | None:
         """The user with this address, any of theirs; None when it is not one of a user here."""

@@ -22,6 +22,7 @@ from estafeta.core.ids import PackId
 from estafeta.storage import steps
 from estafeta.storage.database import ConflictError, Database, Transaction
 from estafeta.storage.packs import Location, PackAppender, Packs, PackState, as_store_error
+from estafeta.storage.prepared import Query
 from estafeta.storage.steps import Step
 from estafeta.storage.tables import packs as packs_table
 from estafeta.storage.tables import sequences
@@ -174,7 +175,7 @@ class GroupCommit:
                 else:
                     tx.conn.execute(insert(packs_table), pack_row(location.pack_id, PackState.SOLO, location.length))
         if mine and appender is not None:
-            tx.conn.execute(_END, {"pack": appender.pack_id, "new_end": appender.end})
+            _END.run(tx, pack=appender.pack_id, new_end=appender.end)
 
     def _current(self) -> PackAppender:
         appender = self._appender
@@ -250,7 +251,7 @@ class GroupCommit:
         return appender
 
 
-_END = update(packs_table).where(packs_table.c.pack_id == bindparam("pack")).values(end=bindparam("new_end"))
+_END = Query(update(packs_table).where(packs_table.c.pack_id == bindparam("pack")).values(end=bindparam("new_end")))
 _SEAL = (
     update(packs_table)
     .where(packs_table.c.pack_id == bindparam("pack"))

@@ -200,3 +200,16 @@ def test_new_keywords_of_others_are_announced(at: House, loop: asyncio.AbstractE
         assert said.index(b"* FLAGS (\\Seen \\Answered \\Flagged \\Deleted \\Draft $Work)") < said.index(b"FETCH")
 
     loop.run_until_complete(run())
+
+
+def test_who_is_disabled_is_gone(at: House, loop: asyncio.AbstractEventLoop) -> None:
+    async def run() -> None:
+        ann, bob = await at.sign_in("ann", "SELECT INBOX"), await at.sign_in("bob")
+        at.directory.disable_user("ann@example.test")
+        ann.said.clear()
+        ann.pump.data_received(b"x FETCH 1 BODY.PEEK[]\r\n")
+        said = await ann.expect(b"* BYE")
+        assert b"FETCH (" not in said
+        assert b"t OK" in await at.ask(bob, "NOOP")
+
+    loop.run_until_complete(run())

@@ -11,9 +11,9 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from estafeta.core.errors import EstafetaError
+from estafeta.core.errors import EstafetaError, Kind
 from estafeta.core.ids import AccountId
-from estafeta.directory.model import Account
+from estafeta.directory.model import Account, Service
 from estafeta.mailboxes.service import Mailboxes
 from estafeta.net.pump import Pump
 from estafeta.protocols.imap.commands import Command, IdleDone, Noop
@@ -58,13 +58,13 @@ class ImapSession:
         "_asking",
         "_counted",
         "_handlers",
+        "_known",
         "_login_until",
         "_poked",
         "_served",
         "account",
         "appending",
         "gone",
-        "identity",
         "machine",
         "notices",
         "pump",
@@ -81,14 +81,14 @@ class ImapSession:
         self._poked = False
         self._asking = False
         self._counted: AccountId | None = None
+        self._known = 0
+        """The generation of the directory in which it was clear that this person may be here."""
         self.service = service
         self.settings = service.settings
         self.pump: Pump
         self.machine: ImapServer
         self.account: Account | None = None
         """Who signed in, or whose password was checked while SASL has not come to its end."""
-        self.identity: Any = None
-        """What folders.py remembers of who this person is to others' folders."""
         self.selected: Selected | None = None
         self.appending: Any = None
         """The APPEND that is under way."""
@@ -128,7 +128,7 @@ class ImapSession:
     def handle(self, event: Command) -> Awaitable[None] | None:
         """One event; the table says which function."""
         self._asking = isinstance(event, _ASKING)
-        if self.selected is not None and self.selected.doubtful:
+        if self._is_doubtful():
             return self._to_the_end(self._wait(self._checked(event)))
         try:
             result = self._handlers[type(event)](self, event)
@@ -197,6 +197,7 @@ class ImapSession:
             return False
         self.account = account
         self._counted = account.account_id
+        self._known = self.service.shared.people.directory.generation
         limits = Limits(bad_commands=self.settings.max_bad_commands, append_octets=self.settings.max_append_bytes)
         self.machine.set_limits(limits)
         self.machine.signed_in()
@@ -234,20 +235,36 @@ class ImapSession:
         if self._counted is not None:
             self.service.left(self._counted)
             self._counted = None
-        self.account = self.identity = None
+        self.account = None
 
     # inside
 
+    def _is_doubtful(self) -> bool:
+        """Whether the person may have lost the right to be here, or to the selected mailbox."""
+        if self._counted is not None and self._known != self.service.shared.people.directory.generation:
+            return True
+        return self.selected is not None and self.selected.doubtful
+
     async def _checked(self, event: Command) -> Reply | None:
-        """The same as `handle`, once it is clear that the selected mailbox may still be seen."""
-        if self.selected is not None:
-            try:
+        """The same as `handle`, once it is clear that the person may still be here and see the selected mailbox."""
+        try:
+            await self._check_person()
+            if self.selected is not None and self.selected.doubtful:
                 await self.selected.check_rights()
-            except EstafetaError as error:
-                self._lost_mailbox(error)
-                return ANSWERED
+        except EstafetaError as error:
+            self._lost_mailbox(error)
+            return ANSWERED
         result = self._handlers[type(event)](self, event)
         return result if result is None or isinstance(result, Reply) else await result
+
+    async def _check_person(self) -> None:
+        """Raises PERMISSION when whoever signed in was disabled, removed, or may not use IMAP any more."""
+        directory = self.service.shared.people.directory
+        if self._counted is None or self._known == directory.generation:
+            return
+        self._known = directory.generation
+        if not await self.thread(directory.may_use, self._counted, Service.IMAP):
+            raise EstafetaError(Kind.PERMISSION, "You may not use IMAP here any more.")
 
     async def _wait(self, waiting: Awaitable[Reply | None]) -> None:
         try:
@@ -282,6 +299,7 @@ class ImapSession:
         if self.gone or self.machine.closed:
             return
         try:
+            await self._check_person()
             if self.selected is not None and self.machine.idling:
                 await self.selected.sync()
             if self.notices is not None:
