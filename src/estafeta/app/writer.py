@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from estafeta.app import logging as app_logging
@@ -38,12 +39,13 @@ def connect_writer(home: Home) -> socket.socket:
 def run(context: WorkerContext) -> int:
     """Serve until SIGTERM and until every worker has hung up; returns the exit status."""
     bus = Bus(context.home.run)
-    database = Database(context.node.database_url, publish=bus.publish)
+    announcements = Announcements(bus)
+    database = Database(context.node.database_url, publish=announcements.add)
     settings = SiteSettings(database, time.time)
     packs = Packs(context.node.data / "packs")
     crash = os.environ.get("ESTAFETA_CRASH_AT", "")
     group = GroupCommit(database, packs, crash_at(crash) if crash else nothing)
-    server = WriterServer(group, unix_socket(_socket_path(context.home), 0o600))
+    server = WriterServer(group, unix_socket(_socket_path(context.home), 0o600), announcements.send)
     chores = Chores(context, group, settings, server)
     context.ready()
     server.run(chores.look, _POLL_SECONDS)
@@ -52,6 +54,24 @@ def run(context: WorkerContext) -> int:
     database.close()
     bus.close()
     return 0
+
+
+class Announcements:
+    """What to tell on the bus, once those who wait for the commit have their answers: they come first."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._topics: dict[str, None] = {}
+
+    def add(self, topics: Sequence[str]) -> None:
+        """A transaction that announces these has committed."""
+        self._topics.update(dict.fromkeys(topics))
+
+    def send(self) -> None:
+        """Tell everybody who listens."""
+        if self._topics:
+            topics, self._topics = list(self._topics), {}
+            self._bus.publish(topics)
 
 
 class Chores:

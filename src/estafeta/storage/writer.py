@@ -45,11 +45,16 @@ _GONE = "The mail store is being restarted; try again in a moment."
 
 
 class WriterServer:
-    """The writer's side: `run` commits what workers submit until `stopping` and all of them have gone."""
+    """The writer's side: `run` commits what workers submit until `stopping` and all of them have gone.
 
-    def __init__(self, group: GroupCommit, listener: socket.socket) -> None:
+    `answered` is called after each batch, when its waiters have their answers."""
+
+    def __init__(
+        self, group: GroupCommit, listener: socket.socket, answered: Callable[[], None] = lambda: None
+    ) -> None:
         self.stopping = False
         self._group = group
+        self._answered = answered
         self._listener = listener
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener.fileno(), selectors.EVENT_READ, self._accept)
@@ -112,6 +117,7 @@ class WriterServer:
         for sock, answer in answers.items():
             if sock in self._peers:
                 self._answer(sock, answer)
+        self._answered()
 
     def _answer(self, sock: socket.socket, answer: object) -> None:
         try:
