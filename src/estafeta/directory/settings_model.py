@@ -259,7 +259,7 @@ class Imap(_Section):
         default=100_000,
         ge=1000,
         le=10_000_000,
-        description="Messages that one COPY or MOVE takes, announced as MESSAGELIMIT (RFC 9738).",
+        description="Messages that one COPY or MOVE takes, or one APPEND brings, announced as MESSAGELIMIT (RFC 9738).",
     )
     max_mailboxes: int = Field(default=10_000, ge=10, le=1_000_000, description="Mailboxes of one account.")
     compress: bool = Field(

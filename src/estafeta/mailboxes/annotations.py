@@ -7,7 +7,7 @@ Entries are in lower case and without /shared or /private.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy import and_, delete, insert, select, update
 
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.core.ids import AccountId
@@ -73,10 +73,3 @@ def annotations_of(
     )
     with database.read() as conn:
         return [Annotation(*row) for row in conn.execute(wanted)]
-
-
-def count_annotations(database: Database, account_id: AccountId, mailbox_id: int) -> int:
-    """How many annotations a mailbox has, of anybody."""
-    with database.read() as conn:
-        counted = select(func.count()).select_from(annotations).where(at(annotations, account_id, mailbox_id))
-        return int(conn.execute(counted).scalar_one())

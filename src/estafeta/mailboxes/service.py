@@ -5,14 +5,13 @@ content that the system already has in memory does not (`read_cached`). Errors a
 """
 
 import asyncio
-from array import array
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from estafeta.core.ids import INBOX, AccountId, MailboxId
 from estafeta.mailboxes import look
-from estafeta.mailboxes.annotations import SetAnnotations, annotations_of, set_annotations
+from estafeta.mailboxes.annotations import SetAnnotations, set_annotations
 from estafeta.mailboxes.appending import AppendMessages, append_messages
 from estafeta.mailboxes.change import Expunge, expunge
 from estafeta.mailboxes.copying import CopyMessages, copy_messages
@@ -32,20 +31,16 @@ from estafeta.mailboxes.folders import (
     set_subscribed,
 )
 from estafeta.mailboxes.furnish import Furnish, furnish
-from estafeta.mailboxes.sharing import SetAcl, acl_of, granted, set_acl
+from estafeta.mailboxes.sharing import SetAcl, set_acl
 from estafeta.mailboxes.specialuse import SetSpecialUse, set_special_use
 from estafeta.mailboxes.storing import StoreFlags, store_flags
-from estafeta.mailboxes.urlkeys import ResetUrlKeys, UrlKey, find_url_key, reset_url_keys, url_key
+from estafeta.mailboxes.urlkeys import ResetUrlKeys, UrlKey, reset_url_keys, url_key
 from estafeta.mailboxes.values import (
-    Annotation,
     Appended,
     Arrival,
-    Changes,
     Copied,
     Expunged,
-    Grant,
     MailboxStatus,
-    Ranges,
     Snapshot,
     Stored,
 )
@@ -159,18 +154,6 @@ class Mailboxes:
         """The counters of a mailbox."""
         return await asyncio.to_thread(look.status, self.database, account_id, mailbox_id)
 
-    async def list_mailboxes(self, account_id: AccountId) -> list[MailboxStatus]:
-        """The mailboxes of an account, by name."""
-        return await asyncio.to_thread(look.list_mailboxes, self.database, account_id)
-
-    async def find_mailbox(self, account_id: AccountId, name: str) -> MailboxStatus | None:
-        """The mailbox of this name."""
-        return await asyncio.to_thread(look.find_mailbox, self.database, account_id, name)
-
-    async def subscriptions(self, account_id: AccountId) -> list[str]:
-        """The names that a person subscribed to."""
-        return await asyncio.to_thread(look.subscriptions, self.database, account_id)
-
     async def used_bytes(self, account_id: AccountId) -> int:
         """Octets that an account holds, as its quota counts them."""
         return await asyncio.to_thread(look.used_bytes, self.database, account_id)
@@ -179,47 +162,9 @@ class Mailboxes:
         """Octets and messages that an account holds, as its quota counts them."""
         return await asyncio.to_thread(look.usage, self.database, account_id)
 
-    async def uids_of(self, account_id: AccountId, mailbox_id: MailboxId) -> "array[int]":
-        """The UIDs of a mailbox, ascending."""
-        return await asyncio.to_thread(look.uids_of, self.database, account_id, mailbox_id)
-
-    async def view_as_of(
-        self, account_id: AccountId, mailbox_id: MailboxId, uid_next: int, modseq: int
-    ) -> "array[int]":
-        """The UIDs below `uid_next` that were there at `modseq`."""
-        return await asyncio.to_thread(look.view_as_of, self.database, account_id, mailbox_id, uid_next, modseq)
-
     async def first_unseen(self, account_id: AccountId, mailbox_id: MailboxId) -> int | None:
         """The lowest UID without \\Seen, among the first 10,000 messages."""
         return await asyncio.to_thread(look.first_unseen, self.database, account_id, mailbox_id)
-
-    async def fetch_rows(
-        self, account_id: AccountId, mailbox_id: MailboxId, columns: tuple[str, ...], ranges: Ranges
-    ) -> list[tuple[Any, ...]]:
-        """Columns of messages, by UID."""
-        return await asyncio.to_thread(look.fetch_rows, self.database, account_id, mailbox_id, columns, ranges)
-
-    async def changes_since(self, account_id: AccountId, mailbox_id: MailboxId, modseq: int) -> Changes:
-        """What happened after `modseq`."""
-        return await asyncio.to_thread(look.changes_since, self.database, account_id, mailbox_id, modseq)
-
-    async def acl_of(self, account_id: AccountId, mailbox_id: MailboxId) -> dict[str, str]:
-        """The access control list of a mailbox."""
-        return await asyncio.to_thread(acl_of, self.database, account_id, mailbox_id)
-
-    async def granted(self, identifiers: Sequence[str]) -> list[Grant]:
-        """What any access control list says about these identifiers."""
-        return await asyncio.to_thread(granted, self.database, identifiers)
-
-    async def annotations_of(
-        self, account_id: AccountId, mailbox_id: int, person_ids: Sequence[int]
-    ) -> list[Annotation]:
-        """The annotations of a mailbox, of these persons."""
-        return await asyncio.to_thread(annotations_of, self.database, account_id, mailbox_id, person_ids)
-
-    async def find_url_key(self, account_id: AccountId, mailbox_id: MailboxId, person_id: int) -> bytes | None:
-        """The key of URLs, if there is one."""
-        return await asyncio.to_thread(find_url_key, self.database, account_id, mailbox_id, person_id)
 
     # Contents
 
