@@ -10,10 +10,15 @@ from store_kit import Store, problems
 
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.core.ids import AccountId
-from estafeta.directory.model import LocalTarget
-from estafeta.intake.accept import INLINE_BYTES, SPOOL_BYTES, Intake, Origin, Receipt, Reception, Recipient
+from estafeta.directory.model import LocalTarget, Resolution, Status
+from estafeta.directory.settings_model import Settings
+from estafeta.intake.accept import INLINE_BYTES, SPOOL_BYTES, Intake, Receipt, Reception
+from estafeta.intake.conditions import Origin, Recipient
+from estafeta.intake.idents import Idents
+from estafeta.intake.planning import Planner
 from estafeta.mail.address import Address
 from estafeta.mailboxes.service import Mailboxes
+from estafeta.routing.table import build_route_table
 from estafeta.storage.database import DiskFullError
 from estafeta.storage.packs import SoloPack
 
@@ -37,7 +42,18 @@ def run(store: Store, scene: Callable[[Callable[..., Reception]], Awaitable[Any]
             return done
 
         mailboxes = Mailboxes(store.database, store.packs, submit)
-        intake = Intake(mailboxes, store.packs, store.database, hostname="mail.example.test")
+        idents = Idents()
+        routes = build_route_table(Settings().routing, lambda domain: domain == "example.test")
+        planner = Planner(Settings(), routes, "mail.example.test", lambda address: Resolution(Status.UNKNOWN), idents)
+        intake = Intake(
+            mailboxes,
+            store.packs,
+            store.database,
+            planner=planner,
+            idents=idents,
+            submit=submit,
+            hostname="mail.example.test",
+        )
 
         def open_(*recipients: Recipient, origin: Origin = ORIGIN, max_bytes: int = 0, max_hops: int = 50) -> Reception:
             return intake.open(SENDER, recipients, origin, max_bytes=max_bytes, max_hops=max_hops)

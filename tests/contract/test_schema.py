@@ -18,7 +18,7 @@ from estafeta.storage.tables import metadata
 
 def _declare_all() -> None:
     for module in pkgutil.walk_packages(estafeta.__path__, "estafeta."):
-        if module.name.endswith(".tables"):
+        if module.name.endswith("tables"):
             importlib.import_module(module.name)
 
 

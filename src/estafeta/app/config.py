@@ -5,6 +5,7 @@ sentence with the file and the key (`EstafetaError` of kind INVALID, or NOT_FOUN
 """
 
 import difflib
+import time
 import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +15,7 @@ from typing import Annotated, Any, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from estafeta.app.home import Home
+from estafeta.core.clock import Clock, LabClock
 from estafeta.core.errors import EstafetaError, Kind
 
 
@@ -145,6 +147,19 @@ class DatabaseConfig(_Table):
     ] = ""
 
 
+class LabConfig(_Table):
+    """The `[lab]` table: a node that lives in a lab, for tests and for learning."""
+
+    clock: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description="file with the seconds by which this node's clock is ahead (`estafeta lab jump` sets it);"
+            " relative to the home",
+        ),
+    ] = "lab-clock"
+
+
 class NodeConfig(_Table):
     """The whole node file."""
 
@@ -170,6 +185,7 @@ class NodeConfig(_Table):
     ] = 30
     log: LogConfig = LogConfig()
     database: DatabaseConfig = DatabaseConfig()
+    lab: Annotated[LabConfig | None, Field(description="only for a node in a lab")] = None
     listeners: Annotated[tuple[ListenerConfig, ...], Field(alias="listener", description="the listeners")] = ()
 
     @model_validator(mode="after")
@@ -206,6 +222,10 @@ class Node:
     def log_file(self) -> Path:
         """Where the log goes when its target is a file."""
         return self.home.resolve(self.config.log.file)
+
+    def make_clock(self) -> Clock:
+        """The time of day for everything that this node decides by it; one that can jump, in a lab."""
+        return time.time if self.config.lab is None else LabClock(self.home.resolve(self.config.lab.clock))
 
 
 def load_node(home: Home) -> Node:

@@ -2,18 +2,25 @@
 
 Anyone logs with the standard library: `logging.getLogger("estafeta.smtp").info("accepted", extra={"size": 42})`; each
 `extra` becomes a `key=value`. Nothing a peer sent can start a new line. Secrets are never handed to the log.
+
+A log in files has one for each day (UTC, as the times in it): `estafeta.log` is a link to `estafeta-2026-03-01.log`,
+which each process opens for itself when the day begins, so that nothing is moved while others write to it. Where the
+directory is not ours to make files in, or the log is a device, it stays as it is.
 """
 
 import contextlib
 import json
 import logging
+import math
 import os
 import re
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
+from estafeta.app import daylog, loglevel
 from estafeta.app.config import LogTarget, Node
 
 ROOT = "estafeta"
@@ -56,22 +63,37 @@ class LineFormatter(logging.Formatter):
 
 
 class LineHandler(logging.Handler):
-    """Writes each line with one system call. A file is opened again within a second after it was rotated away."""
+    """Writes each line with one system call. A file is opened again within a second after it was moved away."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, clock: Callable[[], float] = time.time) -> None:
         super().__init__()
+        self._base = path
         self._path = path
-        self._fd = -1 if path is None else _open(path)
         self._looked = 0.0
+        self._until = math.inf
+        #: When a level that holds for a while (app.loglevel) ends, and what ends it.
+        self.level_until = math.inf
+        self.restore: Callable[[], None] = lambda: None
+        self._fd = -1
+        if path is not None:
+            self._begin_day(path, clock())
 
     def handle(self, record: logging.LogRecord) -> bool:
         """No filters and no lock: a line is one write to a file opened for appending."""
+        if record.created >= self.level_until:
+            self.level_until = math.inf
+            self.restore()
+            if not logging.getLogger(record.name).isEnabledFor(record.levelno):
+                return False
         self.emit(record)
         return True
 
     def emit(self, record: logging.LogRecord) -> None:
         """A log that cannot be written must not break a session."""
         line = self.format(record).encode("utf-8", "backslashreplace") + b"\n"
+        if record.created >= self._until and self._base is not None:
+            with contextlib.suppress(OSError):
+                self._begin_day(self._base, record.created)
         if self._path is not None and record.created - self._looked > 1.0:
             self._look(self._path, record.created)
         with contextlib.suppress(OSError):
@@ -83,6 +105,21 @@ class LineHandler(logging.Handler):
             os.close(self._fd)
             self._fd = -1
         super().close()
+
+    def _begin_day(self, base: Path, now: float) -> None:
+        """Go on in the file of the day. OSError when there is no file to write to at all."""
+        day = daylog.day_of(now)
+        self._until = daylog.next_day(now)
+        path = daylog.path_of(base, day) if daylog.has_days(base) else base
+        try:
+            new = _open(path)
+        except PermissionError:
+            path, new = base, _open(base)
+        if path is not base:
+            daylog.point_to(base, path)
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd, self._path, self._looked = new, path, now
 
     def _look(self, path: Path, now: float) -> None:
         self._looked = now
@@ -114,7 +151,7 @@ def configure(node: Node, label: str) -> None:
         root.removeHandler(old)
         old.close()
     root.addHandler(handler)
-    root.setLevel(node.config.log.level.upper())
+    handler.level_until, handler.restore = loglevel.apply_level(node.home, node.config.log.level)
     root.propagate = False
     logging.raiseExceptions = False  # a log that cannot be written must not break a session
     # Nothing of this is printed, and finding it out for each line costs as much as the rest (logging, "Optimization").

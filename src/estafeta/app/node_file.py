@@ -20,9 +20,14 @@ class Site(StrEnum):
     NONE = "none"
 
 
+#: Sites whose listeners are for this machine only.
+_INWARD = (Site.LOCAL, Site.SATELLITE)
+
+
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What set-up was told about the node. `port_base` is None for the standard ports."""
+    """What set-up was told about the node. `port_base` is None for the standard ports; `smarthost` as in the setting
+    `routing.smarthost`."""
 
     domain: str
     hostname: str
@@ -31,11 +36,12 @@ class Choices:
     user: str = ""
     group: str = ""
     database_url: str = ""
+    smarthost: str = ""
 
     @property
     def address(self) -> str:
-        """Where the listeners bind: everywhere only for an internet site on its standard ports."""
-        return "*" if self.port_base is None and self.site is not Site.LOCAL else "127.0.0.1"
+        """Where the listeners bind: everywhere only for a site that others send to, on standard ports."""
+        return "*" if self.port_base is None and self.site not in _INWARD else "127.0.0.1"
 
     @property
     def start(self) -> bool:

@@ -22,9 +22,13 @@ from estafeta.app.privileges import Identity, find_identity
 from estafeta.certificates.selfsigned import make_self_signed
 from estafeta.certificates.store import CertificateStore
 from estafeta.core.errors import EstafetaError, Kind
+from estafeta.routing.parsing import parse_server
 
 #: What a fresh file system or mount may hold and still be empty.
 _NOTHING = frozenset({"lost+found"})
+
+#: Sites that need a smarthost.
+SENDS_THROUGH = (Site.SMARTHOST, Site.SATELLITE)
 
 Populate = Callable[[Node], None]
 
@@ -64,13 +68,17 @@ def set_up(home: Home, choices: Choices, populate: Populate) -> SetupResult:
 
 
 def check_choices(choices: Choices) -> None:
-    """Refuse what this version cannot do, before anything is made."""
-    if choices.site in (Site.SMARTHOST, Site.SATELLITE):
-        raise EstafetaError(
-            Kind.UNAVAILABLE,
-            f"A {choices.site} site sends its mail through another server, and outward delivery arrives with the queue:"
-            " choose internet, local or none for now.",
-        )
+    """Refuse what cannot be, before anything is made."""
+    if choices.site in SENDS_THROUGH:
+        if not choices.smarthost:
+            raise EstafetaError(
+                Kind.INVALID,
+                f"A {choices.site} site sends its mail through another server: name it, as in"
+                " --smarthost [mail.example.com]:587.",
+            )
+        parse_server(choices.smarthost)
+    elif choices.smarthost:
+        raise EstafetaError(Kind.INVALID, "--smarthost is for the sites smarthost and satellite.")
     if choices.port_base is not None and not 1024 <= choices.port_base <= 64000:
         raise EstafetaError(Kind.INVALID, "The port base must be from 1024 to 64000, as in --port-base 20000.")
 

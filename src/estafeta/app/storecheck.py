@@ -9,6 +9,7 @@ from estafeta.app.pidfile import PidFile, lock
 from estafeta.core.errors import EstafetaError
 from estafeta.mailboxes.repair import mend_counters, mend_messages, mend_references
 from estafeta.mailboxes.verify import check_accounts, check_references
+from estafeta.queue.verify import check_queue, mend_queue, queued_contents
 from estafeta.search.service import forget_everything
 from estafeta.storage import migrate
 from estafeta.storage.compact import GRACE_SECONDS, CompactReport, compact
@@ -22,7 +23,8 @@ def verify(database: Database, packs: Packs, progress: Progress) -> Iterator[Pro
     """Everything that is wrong with a store; nothing for a whole one. The server may be running."""
     yield from check_packs(database, packs)
     yield from check_accounts(database)
-    yield from check_references(database)
+    yield from check_queue(database)
+    yield from check_references(database, (queued_contents,))
     yield from check_records(database, packs, progress)
 
 
@@ -61,7 +63,8 @@ def mend(database: Database, packs: Packs, kept: Path, progress: Progress) -> It
     """The steps of a repair on a store that nobody else uses; a second run finds nothing to do."""
     yield from mend_records(database, packs, kept, progress)
     yield from mend_messages(database)
-    yield from mend_references(database)
+    yield from mend_queue(database)
+    yield from mend_references(database, (queued_contents,))
     yield from mend_counters(database)
     yield from mend_packs(database)
 

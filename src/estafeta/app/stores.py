@@ -67,15 +67,20 @@ def open_site(node: Node) -> Iterator[Site]:
         bus.close()
 
 
-def populate(node: Node, domain: str, users: Mapping[str, str]) -> None:
-    """Fill the store of a new home: schema, first domain, first users (address -> password).
+def populate(
+    node: Node, domain: str, users: Mapping[str, str], settings: Mapping[str, str | bool] | None = None
+) -> None:
+    """Fill the store of a new home: schema, settings, first domain ("": none is ours), first users and their passwords.
 
     A database that several nodes share may have the domain already.
     """
     migrate.upgrade(node.database_url)
     with open_site(node) as site:
+        if settings:
+            site.settings.set_values(settings, "setup")
         try:
-            site.directory.add_domain(domain)
+            if domain:
+                site.directory.add_domain(domain)
         except EstafetaError as error:
             if error.kind is not Kind.EXISTS:
                 raise

@@ -22,12 +22,14 @@ from functools import partial
 import uvloop
 
 from estafeta.app import logging as app_logging
+from estafeta.app.chores import make_jobs
 from estafeta.app.config import ListenerConfig, load_node
 from estafeta.app.config import Service as ServiceName
 from estafeta.app.context import WorkerContext
 from estafeta.app.jobs import Jobs
 from estafeta.app.listening import BACKLOG
 from estafeta.app.node_key import load_node_key
+from estafeta.app.outward import Outward
 from estafeta.app.writer import connect_writer
 from estafeta.certificates.store import CertificateStore
 from estafeta.certificates.tls import ListenerTls, TlsCertificates
@@ -36,12 +38,12 @@ from estafeta.directory.auth import Authenticator
 from estafeta.directory.resolver import Resolver
 from estafeta.directory.service import Directory
 from estafeta.directory.settings import SiteSettings
-from estafeta.intake.accept import Intake
 from estafeta.mailboxes.feed import ChangeFeed
 from estafeta.mailboxes.service import Mailboxes
 from estafeta.net import bus
 from estafeta.net.pump import Connections
 from estafeta.net.tls import TlsOffer
+from estafeta.net.watching import Tracing
 from estafeta.protocols.smtp.limits import Mode
 from estafeta.search.service import TextSearch, limits_of
 from estafeta.servers.imap.people import People
@@ -122,27 +124,39 @@ class Worker:
             iterations=settings.auth.scram_iterations,
         )
         self.pop3_shared = Pop3Shared(self.mailboxes, sign_in, context.home.run / "locks")
+        self.directory = Directory(self.database, time.time, self.settings)
+        self.tracing = Tracing(loop, context.home.run, str(context.index), self._traceable)
+        self.outward = Outward(
+            context,
+            self.mailboxes,
+            self.writer.submit,
+            self.resolver,
+            self.directory,
+            self.settings,
+            key,
+            self.tracing.outgoing,
+        )
         self.shared = Shared(
             Addresses(self.resolver.cached, self.resolver.resolve),
             sign_in,
-            Intake(
-                self.mailboxes,
-                self.packs,
-                self.database,
-                hostname=context.config.hostname,
-                worker=context.index,
-            ),
+            self.outward.intake,
+            self.outward.planner,
             self.space,
             self.mailboxes.usage,
+            self.outward.notes.add,
+            self.outward.start_queue,
+            self.directory.check_post,
         )
         self.feed = ChangeFeed(loop, context.home.run, f"worker-{context.index}")
         self.long_work = ThreadPoolExecutor(_LONG_WORK, thread_name_prefix="long")
         self.search = TextSearch(self.database, self.packs, context.node.data / "search", limits_of(settings.search))
-        self.directory = Directory(self.database, time.time, self.settings)
         self.imap_shared = ImapShared(
             self.mailboxes, sign_in, self.feed, self.search, People(self.directory), self.space, self.long_work
         )
-        self.jobs = Jobs(self.database, self.packs, self.settings, holder=f"{context.config.hostname}:{os.getpid()}")
+        self._ending = threading.Event()
+        chores = make_jobs(context.node, self.database, self.packs, self.settings, self._ending.is_set)
+        chores += self.outward.chores(loop)
+        self.jobs = Jobs(self.database, chores, holder=f"{context.config.hostname}:{os.getpid()}")
         self.tls = self._load_tls()
         self.services = [(listener, sock, self._service(listener)) for listener, sock in context.sockets]
         self._servers: list[asyncio.Server] = []
@@ -164,6 +178,7 @@ class Worker:
         self.loop.add_signal_handler(signal.SIGHUP, self._reload)
         self.loop.add_reader(self.context.control, self.stopped.set)
         self._ticker = self.loop.create_task(self._tick())
+        self.outward.start()
         gc.collect()
         gc.freeze()
         gc.set_threshold(_GC_NET_ALLOCATIONS, 10, 50)
@@ -182,8 +197,11 @@ class Worker:
             self._ticker.cancel()
         for connections in everyone:
             connections.abort()
+        self.tracing.close()
+        await self.outward.stop()
         await self.writer.stop()
-        self.jobs.stop()
+        self._ending.set()
+        await asyncio.to_thread(self.jobs.stop)
         self.feed.close()
         self.long_work.shutdown(cancel_futures=True)
         self.search.close()
@@ -248,10 +266,18 @@ class Worker:
             self._forget_directory()
         elif topic == "settings":
             self._poll_soon()
+        else:
+            self.tracing.heard(topic)
+            self.outward.heard(topic)
+
+    def _traceable(self) -> list[tuple[str, Connections]]:
+        """What `estafeta trace` may follow."""
+        return [(listener.service, service.connections) for listener, _, service in self.services]
 
     def _forget_directory(self) -> None:
         """What is remembered of people may be wrong now."""
         self.resolver.forget()
+        self.outward.forget_directory()
         self.directory.forget()
         self.authenticator.forget()
 
@@ -277,6 +303,7 @@ class Worker:
         self.space.minimum_free_bytes = settings.store.minimum_free_mib << 20
         self.sign_in.use(parallel=settings.auth.max_parallel_hashes, iterations=settings.auth.scram_iterations)
         self.search.use(limits_of(settings.search))
+        self.outward.use()
         for _, _, service in self.services:
             service.use(settings)
         self._use_certificates()
@@ -290,6 +317,7 @@ class Worker:
             log.error("reload: kept what was there", extra={"reason": str(error)})
             return
         self._use_certificates()
+        self.outward.reload()
         self._poll_soon()
         log.info("reloaded")
 
@@ -313,6 +341,7 @@ class Worker:
                 service.connections.sweep()
             self.space.look()
             self.jobs.look()
+            self.outward.tick()
             self._report(lag)
             count += 1
             if count % _POLL_TICKS == 0:
@@ -332,6 +361,8 @@ class Worker:
         self.context.report(
             connections=sum(len(service.connections) for service in services),
             accepted=sum(service.messages for service in services if isinstance(service, SmtpService)),
+            sent=self.outward.courier.sent,
+            sending_to=self.outward.courier.active,
             loop_lag_ms=round(lag * 1000, 1),
             threads=threading.active_count(),
             waiting=self.writer.waiting,

@@ -1,7 +1,8 @@
 """The reference pages that are made from the program: `python -m estafeta.cli.docs --write` or `--check`.
 
 `docs/reference/commands.md` from the command line itself, `docs/reference/settings.md` from the settings of the site
-and of the node file. `--check` fails with a sentence for each page that does not say what the program says.
+and of the node file, `docs/reference/journal-codes.md` from the codes of the journal. `--check` fails with a sentence
+for each page that does not say what the program says.
 """
 
 import json
@@ -17,7 +18,13 @@ _HEAD = "<!-- Made by `python -m estafeta.cli.docs --write`; edit the program, n
 
 def render_pages() -> dict[str, str]:
     """Name -> text of every generated page."""
-    return {"commands.md": _HEAD + render_commands(), "settings.md": _HEAD + render_settings()}
+    from estafeta.journal.codes import render_codes
+
+    return {
+        "commands.md": _HEAD + render_commands(),
+        "settings.md": _HEAD + render_settings(),
+        "journal-codes.md": _HEAD + render_codes(),
+    }
 
 
 def render_commands() -> str:
@@ -43,17 +50,23 @@ def render_settings() -> str:
 
 def render_node_settings() -> str:
     """The keys of `estafeta.toml`."""
-    from estafeta.app.config import DatabaseConfig, ListenerConfig, LogConfig, NodeConfig
+    from estafeta.app.config import DatabaseConfig, LabConfig, ListenerConfig, LogConfig, NodeConfig
 
     parts = [
         "# The node file\n\n`estafeta.toml` in the home directory holds what one node needs to start. `estafeta reload`"
         " takes in certificates and `[log]`; all other changes need a restart. Unknown keys are errors.\n"
     ]
-    tables = (("", NodeConfig), ("[log]", LogConfig), ("[database]", DatabaseConfig), ("[[listener]]", ListenerConfig))
+    tables = (
+        ("", NodeConfig),
+        ("[log]", LogConfig),
+        ("[database]", DatabaseConfig),
+        ("[[listener]]", ListenerConfig),
+        ("[lab]", LabConfig),
+    )
     for title, table in tables:
         parts.append(f"## {title or 'Top of the file'}\n")
         for name, field in table.model_fields.items():
-            if (field.alias or name) in ("log", "database", "listener"):
+            if (field.alias or name) in ("log", "database", "listener", "lab"):
                 continue
             default = "required" if field.is_required() else f"default `{_toml(field.default)}`"
             parts.append(f"- `{name}` ({default}): {field.description}.")

@@ -16,22 +16,36 @@ from estafeta import __version__
 from estafeta.app.home import DEFAULT_HOME
 from estafeta.cli import (
     alias,
+    batch,
     certificate,
     config,
     crashtest,
     demo,
     domain,
     group,
+    journal,
+    lab,
+    lists,
+    loglevel,
+    message,
+    queue,
+    route,
     sendmail,
     serve,
     setup,
     shared,
+    smarthost,
+    smtp_session,
+    stats,
     status,
     store,
+    tls_report,
+    trace,
     transfer,
     user,
 )
 from estafeta.cli.common import Options
+from estafeta.cli.familiar import programs
 from estafeta.core.errors import EstafetaError
 
 _INTERRUPTED = 130
@@ -49,17 +63,50 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
-    for module in (setup, serve, status, demo, transfer, sendmail, crashtest):
+    for module in (
+        setup,
+        serve,
+        status,
+        stats,
+        demo,
+        transfer,
+        sendmail,
+        crashtest,
+        tls_report,
+        trace,
+        loglevel,
+        smtp_session,
+        route,
+        programs,
+    ):
         module.add_commands(app)
-    for module in (user, domain, alias, group, shared, config, certificate, store):
+    for module in (
+        user,
+        domain,
+        alias,
+        group,
+        lists,
+        shared,
+        config,
+        certificate,
+        store,
+        lab,
+        message,
+        queue,
+        journal,
+        smarthost,
+        batch,
+    ):
         app.add_typer(module.commands)
     return app
 
 
 def run() -> None:
-    """Entry point of the `estafeta` command, and of `sendmail` when called by that name."""
+    """Entry point of the `estafeta` command, and of `sendmail`, `mailq` and others when called by their names."""
     if sendmail.is_called():
         sendmail.run_as_sendmail()
+    if name := programs.called_name():
+        sys.exit(programs.run_by_name(name, sys.argv[1:]))
     status_code = _guarded(build_app())
     sys.exit(_flushed(status_code))
 

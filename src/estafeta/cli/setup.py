@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _SITES = {
     "internet": "sends and receives mail directly",
     "smarthost": "receives directly, sends through another server",
-    "satellite": "all mail goes to another server",
+    "satellite": "all mail goes to another server, also that of this machine's own users",
     "local": "mail between users of this machine only",
     "none": "nothing is opened: you start each listener in estafeta.toml",
 }
@@ -41,6 +41,12 @@ def setup(
     site: Annotated[
         str, typer.Option("--site", metavar="KIND", help="internet, smarthost, satellite, local or none.")
     ] = "",
+    smarthost: Annotated[
+        str,
+        typer.Option(
+            "--smarthost", metavar="HOST", help="Sends our mail: [mail.example.com]:587 (smarthost, satellite)."
+        ),
+    ] = "",
     user: Annotated[str, typer.Option("--user", metavar="ADDRESS", help="The first user; a password is made.")] = "",
     run_as: Annotated[
         str, typer.Option("--run-as", metavar="USER[:GROUP]", help="System user that the server becomes; as root.")
@@ -51,18 +57,22 @@ def setup(
     yes: Yes = False,
 ) -> None:
     """Make a new server in the home directory."""
+    from estafeta.app.node_file import Site
     from estafeta.app.setup import check_choices, check_new
 
     home = home_of(context)
     check_new(home)
     if not yes and sys.stdin.isatty():
-        domain, hostname, site, port_base, user = _ask(domain, hostname, site, port_base, user)
+        domain, hostname, site, smarthost, port_base, user = _ask(domain, hostname, site, smarthost, port_base, user)
     if not domain:
         raise typer.BadParameter("the mail domain is missing: add --domain example.org")
     if site and site not in _SITES:
         raise typer.BadParameter(f"--site must be {', '.join(_SITES)}")
-    choices = _choices(domain, hostname or _guess_hostname(domain), site or "internet", port_base, run_as, database)
+    name = hostname or _guess_hostname(domain)
+    choices = _choices(domain, name, site or "internet", port_base, run_as, database, smarthost)
     check_choices(choices)
+    if choices.site is Site.SATELLITE and user:
+        raise typer.BadParameter("a satellite has no mailboxes: leave --user out")
     password = ""
     if user:
         from estafeta.app.passwords import generate_password
@@ -73,8 +83,8 @@ def setup(
 
 
 def _ask(
-    domain: str, hostname: str, site: str, port_base: int | None, user: str
-) -> tuple[str, str, str, int | None, str]:
+    domain: str, hostname: str, site: str, smarthost: str, port_base: int | None, user: str
+) -> tuple[str, str, str, str, int | None, str]:
     """Ask for what was not given, showing what an empty answer means."""
     domain = domain or typer.prompt("Mail domain, the part behind the @")
     hostname = hostname or typer.prompt("Name of this machine on the net", default=_guess_hostname(domain))
@@ -83,18 +93,23 @@ def _ask(
         for name, meaning in _SITES.items():
             typer.echo(f"  {name:<10} {meaning}")
         site = typer.prompt("Kind of site", default="internet")
+    if site in ("smarthost", "satellite") and not smarthost:
+        smarthost = typer.prompt("Server that sends our mail, as in [mail.example.com]:587")
     if port_base is None and os.geteuid() != 0:
         text = typer.prompt("You are not root: ports begin at (0 for the standard ones)", default=20000, type=int)
         port_base = text or None
-    user = user or typer.prompt("First user (- for none)", default=f"postmaster@{domain}")
-    return domain, hostname, site, port_base, "" if user == "-" else user
+    if site != "satellite":
+        user = user or typer.prompt("First user (- for none)", default=f"postmaster@{domain}")
+    return domain, hostname, site, smarthost, port_base, "" if user == "-" else user
 
 
-def _choices(domain: str, hostname: str, site: str, port_base: int | None, run_as: str, database: str) -> "Choices":
+def _choices(
+    domain: str, hostname: str, site: str, port_base: int | None, run_as: str, database: str, smarthost: str
+) -> "Choices":
     from estafeta.app.node_file import Choices, Site
 
     user, _, group = (run_as or _guess_user(port_base)).partition(":")
-    return Choices(domain, hostname, Site(site), port_base, user, group, database)
+    return Choices(domain, hostname, Site(site), port_base, user, group, database, smarthost)
 
 
 def _guess_hostname(domain: str) -> str:
@@ -115,10 +130,20 @@ def _guess_user(port_base: int | None) -> str:
 
 
 def _make(home: "Home", choices: "Choices", user: str, password: str) -> "SetupResult":
+    from estafeta.app.node_file import Site
     from estafeta.app.setup import set_up
     from estafeta.app.stores import populate
 
-    return set_up(home, choices, lambda node: populate(node, choices.domain, {user: password} if user else {}))
+    satellite = choices.site is Site.SATELLITE
+    settings: dict[str, str | bool] = {"routing.smarthost": choices.smarthost} if choices.smarthost else {}
+    if choices.site is Site.LOCAL:
+        settings["routing.outward"] = False
+    if satellite:
+        # Its users' mail is at the other server: bare names get the domain, and nothing is delivered here.
+        settings["local.qualify_domain"] = choices.domain
+    domain = "" if satellite else choices.domain
+    users = {user: password} if user else {}
+    return set_up(home, choices, lambda node: populate(node, domain, users, settings))
 
 
 def _show(result: "SetupResult", choices: "Choices", user: str, password: str) -> None:
@@ -130,6 +155,8 @@ def _show(result: "SetupResult", choices: "Choices", user: str, password: str) -
         typer.echo(f"User {user}, password {password} (shown only now).")
     if os.geteuid() == 0 and not choices.user and choices.port_base is None:
         typer.echo("Before you start it: make a system user and write its name as `user` into estafeta.toml.")
+    if choices.smarthost:
+        typer.echo(f"Its password: estafeta --home {root} smarthost set '{choices.smarthost}' USER")
     typer.echo(f"Start it:    estafeta --home {root} serve")
-    if not user:
+    if not user and choices.site != "satellite":
         typer.echo(f"Add a user:  estafeta --home {root} user add NAME@{choices.domain}")

@@ -125,4 +125,4 @@ class Part:
 
 
 def _what(kind: AddressKind) -> str:
-    return {"user": "a user's address", "alias": "an alias", "group": "a group"}[kind]
+    return {"user": "a user's address", "alias": "an alias", "group": "a group", "list": "a list"}[kind]

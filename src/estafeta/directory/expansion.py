@@ -1,7 +1,8 @@
 """One address expanded through aliases, groups and redirects to mailboxes here and addresses elsewhere.
 
-Order of lookup in a domain of ours: the exact address; the address without its extension, longest base first;
-postmaster, which always exists (RFC 5321 4.5.1); the catch-all of the domain. A name in `local.never_users` takes
+Order of lookup in a domain of ours: the exact address; the address without its extension, longest base first; the
+addresses that a list has by itself (NAME-request and so on); postmaster, which always exists (RFC 5321 4.5.1); the
+catch-all of the domain. A name in `local.never_users` takes
 mail only through an alias or a group of that name, never as a user and never through the catch-all.
 
 Each name is visited once, so loops end; each mailbox and each address elsewhere comes out once. Depth and count are
@@ -15,10 +16,15 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Select, select
 
 from estafeta.core.ids import AccountId
+from estafeta.directory.listnames import WORDS, split_role
+from estafeta.directory.listrows import find_list
+from estafeta.directory.listvalues import MailingList, Others, Post
 from estafeta.directory.locality import LocalDomain, Locality, local_key
 from estafeta.directory.model import (
     AddressKind,
     DomainState,
+    ListRole,
+    ListTarget,
     LocalTarget,
     RedirectMode,
     RemoteTarget,
@@ -58,12 +64,14 @@ class Expansion:
         self._problems: list[tuple[Status, str]] = []
         self._too_many = False
         self._account_id: AccountId | None = None
+        self._max_list_bytes = 0
 
     def expand(self, address: Address) -> Resolution:
         """Where `address`, whose domain is ours, leads."""
         self._expand(address, "", 0)
         domain = self._locality.find_domain(address.domain)
-        return self._result(address, domain.max_message_bytes if domain else 0)
+        limits = (domain.max_message_bytes if domain else 0, self._max_list_bytes)
+        return self._result(address, min(filter(None, limits), default=0))
 
     def _result(self, address: Address, max_message_bytes: int) -> Resolution:
         if self._too_many:
@@ -76,7 +84,7 @@ class Expansion:
         return Resolution(self._status(targets), targets, reason, self._account_id, max_message_bytes)
 
     def _status(self, targets: tuple[Target, ...]) -> Status:
-        if any(isinstance(target, LocalTarget) for target in targets):
+        if any(isinstance(target, LocalTarget | ListTarget) for target in targets):
             return Status.LOCAL
         return Status.REMOTE if targets else self._problems[0][0]
 
@@ -109,6 +117,8 @@ class Expansion:
 
     def _fall_back(self, address: Address, domain: LocalDomain, depth: int) -> None:
         """Where mail goes for a name that nobody has."""
+        if self._follow_role(address, domain, depth):
+            return
         if self._is_never_user(address):
             self._note(Status.DENIED, _no_direct_mail(address))
             return
@@ -119,6 +129,36 @@ class Expansion:
             self._note(Status.UNKNOWN, f"There is no {address} here.")
             return
         self._expand(instead, "", depth + 1)
+
+    def _follow_role(self, address: Address, domain: LocalDomain, depth: int) -> bool:
+        """Whether it is one of the addresses that a list has without anyone making them."""
+        name = split_role(address.local)
+        if name is None:
+            return False
+        key = f"{local_key(Address(name.local, domain.name))}@{domain.name}"
+        self._fetch([key])
+        row = self._rows[key]
+        if row is None or row.kind != AddressKind.LIST:
+            return False
+        if self._enter(local_key(address) + "@" + domain.name, depth):
+            self._add_list(key, Address(address.local, domain.name), name.role, depth)
+        return True
+
+    def _add_list(self, key: str, address: Address, role: ListRole, depth: int) -> None:
+        found = find_list(self._conn, key)
+        if found is None:
+            return
+        if role is ListRole.OWNER:
+            # Mail for people, as through an alias (RFC 2142 6).
+            owners = [parse_address(text) for text in found.options.owners] or [Address(_POSTMASTER, address.domain)]
+            self._load(owners)
+            for owner in owners:
+                self._expand(owner, "", depth + 1)
+            return
+        if role is ListRole.POST and found.options.max_bytes:
+            self._max_list_bytes = min(self._max_list_bytes or found.options.max_bytes, found.options.max_bytes)
+        restricted = role is ListRole.POST and _is_restricted(found)
+        self._targets.setdefault(f"list {role} {key}", ListTarget(key, address, role, restricted))
 
     def _postmaster(self) -> Address | None:
         wanted = self._settings.local.postmaster
@@ -149,6 +189,11 @@ class Expansion:
             case AddressKind.GROUP:
                 query = select(group_members.c.member).where(group_members.c.group_key == row.address_key)
                 self._add_all(query.order_by(group_members.c.member_key), extension, depth)
+            case AddressKind.LIST:
+                # Where "-" separates extensions too, news-request is news with the extension "request".
+                role = WORDS.get(extension.partition("+")[0].lower(), ListRole.POST)
+                local = row.address_key.rpartition("@")[0]
+                self._add_list(row.address_key, Address(_role_local(local, role, extension), domain.name), role, depth)
 
     def _add_user(self, row: Any, domain: LocalDomain, extension: str, depth: int) -> None:
         account_id = AccountId(row.account_id)
@@ -233,6 +278,14 @@ _LOOKUP = select(
     users.c.quota_messages,
     users.c.redirect_mode,
 ).select_from(addresses.outerjoin(users, addresses.c.account_id == users.c.account_id))
+
+
+def _role_local(local: str, role: ListRole, extension: str) -> str:
+    return local if role is ListRole.POST else f"{local}-{extension}"
+
+
+def _is_restricted(found: MailingList) -> bool:
+    return found.options.others is Others.REFUSE and found.options.post is not Post.ANYONE
 
 
 def _no_direct_mail(address: object) -> str:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from estafeta.core.ids import AccountId
 from estafeta.mail.address import Address
+from estafeta.routing.values import HopKind, NextHop
 
 Clock = Callable[[], float]
 """Epoch seconds, as `time.time` gives them."""
@@ -47,6 +48,24 @@ class AddressKind(StrEnum):
     USER = "user"
     ALIAS = "alias"
     GROUP = "group"
+    LIST = "list"
+
+
+class ListRole(StrEnum):
+    """What an address of a distribution list is for (estafeta.directory.listnames).
+
+    APPROVED: a message that waits for a moderator or was released; NEXT: the rest of an expansion. Both exist in the
+    queue only."""
+
+    POST = "post"
+    REQUEST = "request"
+    OWNER = "owner"
+    BOUNCES = "bounces"
+    SUBSCRIBE = "subscribe"
+    UNSUBSCRIBE = "unsubscribe"
+    CONFIRM = "confirm"
+    APPROVED = "approved"
+    NEXT = "next"
 
 
 class RedirectMode(StrEnum):
@@ -135,7 +154,7 @@ class Account:
 class Status(StrEnum):
     """What an address means to us.
 
-    LOCAL: ours; at least one target is a mailbox here (others may be elsewhere).
+    LOCAL: ours; at least one target is a mailbox or a list here (others may be elsewhere).
     REMOTE: ours, but every target is elsewhere (a redirected account).
     NOT_OURS: its domain is not ours; only who may relay can send there. Its one target is the address itself.
     UNKNOWN: our domain, no such address. DISABLED, REMOVED: its user or domain is.
@@ -168,7 +187,23 @@ class RemoteTarget:
     address: Address
 
 
-Target = LocalTarget | RemoteTarget
+@dataclass(frozen=True, slots=True)
+class ListTarget:
+    """A distribution list here. `key`: its address, as the next hop has it; `address`: what the queue keeps as the
+    recipient, which says the role. `restricted`: ask `Directory.check_post` before a post is accepted."""
+
+    key: str
+    address: Address
+    role: ListRole = ListRole.POST
+    restricted: bool = False
+
+    @property
+    def hop(self) -> NextHop:
+        """Where the queue sends it."""
+        return NextHop(HopKind.LIST, self.key)
+
+
+Target = LocalTarget | RemoteTarget | ListTarget
 
 
 @dataclass(frozen=True, slots=True)

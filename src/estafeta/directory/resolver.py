@@ -9,7 +9,7 @@ from estafeta.directory.locality import DomainMemory, Locality
 from estafeta.directory.model import RemoteTarget, Resolution, Status
 from estafeta.directory.sequences import read_value
 from estafeta.directory.settings_source import SettingsSource
-from estafeta.mail.address import Address
+from estafeta.mail.address import Address, domain_key
 from estafeta.storage.database import Database
 
 VERSION = "directory.version"
@@ -53,6 +53,16 @@ class Resolver:
         memory = good if resolution.targets and resolution.status is not Status.NOT_OURS else bad
         _remember(memory, (address.local, address.domain), resolution, self._max_entries)
         return resolution
+
+    def is_local(self, domain: str) -> bool:
+        """Whether mail for `domain` is ours: from memory for what was resolved lately, else from the database."""
+        known = self._domains.domains
+        key = domain_key(domain)
+        if key in known:
+            return known[key] is not None
+        domains, settings = self._domains, self._settings.current
+        with self._database.read() as conn:
+            return Locality(conn, settings, domains).find_domain(domain) is not None
 
     def forget(self) -> None:
         """The directory or the settings changed."""

@@ -9,6 +9,8 @@ and announces `directory` on the bus, whose listeners call `forget` (and `Authen
 from estafeta.directory.aliases import AliasMethods
 from estafeta.directory.credentials import CredentialMaker
 from estafeta.directory.domains import DomainMethods
+from estafeta.directory.listmembers import ListMemberMethods
+from estafeta.directory.lists import ListMethods
 from estafeta.directory.model import Clock, Resolution
 from estafeta.directory.passwords import PasswordProfile
 from estafeta.directory.people import PeopleMethods
@@ -20,7 +22,9 @@ from estafeta.mail.address import Address
 from estafeta.storage.database import Database
 
 
-class Directory(DomainMethods, UserMethods, AliasMethods, PeopleMethods, TransferMethods):
+class Directory(
+    DomainMethods, UserMethods, AliasMethods, PeopleMethods, TransferMethods, ListMethods, ListMemberMethods
+):
     """Everything about who is here. `profile` overrides what the settings say an Argon2id hash costs."""
 
     def __init__(
@@ -35,6 +39,11 @@ class Directory(DomainMethods, UserMethods, AliasMethods, PeopleMethods, Transfe
     ) -> None:
         super().__init__(database, clock, settings, Resolver(database, settings, max_entries=max_remembered))
         self.credentials = CredentialMaker(settings, profile=profile, node_key=node_key)
+
+    @property
+    def database(self) -> Database:
+        """Where it is kept."""
+        return self._database
 
     def cached(self, address: Address) -> Resolution | None:
         """The remembered resolution, if there is one: a dict lookup, for the event loop."""

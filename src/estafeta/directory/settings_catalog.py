@@ -16,8 +16,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from estafeta.core.errors import EstafetaError, Kind
-from estafeta.directory.settings_fields import parse_list, parse_number, parse_switch
+from estafeta.directory.settings_fields import parse_lines, parse_list, parse_number, parse_switch
 from estafeta.directory.settings_model import Settings
+
+#: Settings with such names hold lines, which have blanks and commas in them.
+LINES = ("_rules", "_table")
 
 Json = bool | int | str | list[str]
 
@@ -58,7 +61,7 @@ def parse_value(info: SettingInfo, text: str) -> Json:
     parsers: dict[type, Any] = {
         bool: parse_switch,
         int: lambda typed: parse_number(typed, info.key),
-        tuple: parse_list,
+        tuple: parse_lines if info.name.endswith(LINES) else parse_list,
     }
     try:
         value = parsers.get(info.kind, str)(text)
@@ -149,6 +152,8 @@ def _allowed(name: str, kind: type, field: FieldInfo) -> str:
 
 
 def _entries(name: str) -> str:
+    if name.endswith(LINES):
+        return "lines"
     if name.endswith("networks"):
         return "networks"
     return {"addresses": "IP addresses", "host_names": "host names"}.get(name, "names")

@@ -15,6 +15,8 @@ _TIMES = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _NUMBER = re.compile(r"\s*(-?\d+)\s*([A-Za-z]*)\s*")
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 _SEPARATORS = frozenset("+-=._#/!")
+#: Instead of the beginning of links: there are no links.
+NO_LINKS = "none"
 
 
 def parse_number(text: str, name: str) -> int:
@@ -44,6 +46,11 @@ def parse_list(text: str) -> list[str]:
     return [entry for entry in re.split(r"[,\s]+", text.strip().removeprefix("[").removesuffix("]")) if entry]
 
 
+def parse_lines(text: str) -> list[str]:
+    """Lines, also with ` ;; ` between them; an empty text is an empty list."""
+    return [line.strip() for line in re.split(r"\n|\s;;(?:\s|$)", text) if line.strip()]
+
+
 def _network(text: str) -> str:
     try:
         return str(ipaddress.ip_network(text.strip(), strict=False))
@@ -70,6 +77,17 @@ def _host_name(text: str) -> str:
     return name
 
 
+def _host_port(text: str) -> str:
+    text = text.strip()
+    host, _, port = text.rpartition(":")
+    literal = host.startswith("[") and host.endswith("]")
+    if text and not (port.isdecimal() and port.isascii() and 0 < int(port[:6]) <= 65535 and host):
+        raise ValueError(f"{text!r} is not a host and a port, such as proxy.example.org:1080 or [2001:db8::1]:1080")
+    if text:
+        host = f"[{_ip_address(host[1:-1])}]" if literal else _host_name(host)
+    return f"{host}:{int(port)}" if text else ""
+
+
 def _separators(text: str) -> str:
     for character in text:
         if character not in _SEPARATORS:
@@ -84,8 +102,19 @@ def _address_or_empty(text: str) -> str:
     return address
 
 
+def _web_base(text: str) -> str:
+    base = text.strip().rstrip("/")
+    if base.lower() == NO_LINKS:
+        return NO_LINKS
+    if base and not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?", base):
+        raise ValueError(f"{text!r} is not the beginning of links, such as https://lists.example.org")
+    return base
+
+
 Network = Annotated[str, AfterValidator(_network)]
 IpAddress = Annotated[str, AfterValidator(_ip_address)]
 HostName = Annotated[str, AfterValidator(_host_name)]
 Separators = Annotated[str, AfterValidator(_separators)]
 AddressOrEmpty = Annotated[str, AfterValidator(_address_or_empty)]
+HostPortOrEmpty = Annotated[str, AfterValidator(_host_port)]
+WebBase = Annotated[str, AfterValidator(_web_base)]

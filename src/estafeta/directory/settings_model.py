@@ -8,11 +8,23 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from estafeta.directory.settings_base import LOOPBACK, Section
 from estafeta.directory.settings_fields import AddressOrEmpty, HostName, IpAddress, Network, Separators
+from estafeta.directory.settings_outward import (
+    Batch,
+    Delivery,
+    Dns,
+    Journal,
+    Lists,
+    Notices,
+    Queue,
+    Rewrite,
+    Routing,
+    Split,
+)
 
 MIB = 1 << 20
 _MAX_BYTES = 1 << 40
-LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
 class BareLf(StrEnum):
@@ -46,11 +58,7 @@ class ImapSecurity(StrEnum):
     BOTH = "both"
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Smtp(_Section):
+class Smtp(Section):
     """Receiving by SMTP; submission and LMTP share what they do not name themselves."""
 
     max_message_bytes: int = Field(
@@ -157,7 +165,7 @@ class Smtp(_Section):
     )
 
 
-class Submission(_Section):
+class Submission(Section):
     """Sending by our own users, ports 587 and 465 (RFC 6409, RFC 8314)."""
 
     require_auth: bool = Field(default=True, description="Take mail only after sign-in, except from relay.networks.")
@@ -179,7 +187,7 @@ class Submission(_Section):
     )
 
 
-class Lmtp(_Section):
+class Lmtp(Section):
     """Taking mail from another server of ours (RFC 2033)."""
 
     networks: tuple[Network, ...] = Field(
@@ -188,7 +196,7 @@ class Lmtp(_Section):
     max_recipients: int = Field(default=10_000, ge=100, le=1_000_000, description="Recipients of one message by LMTP.")
 
 
-class Pop3(_Section):
+class Pop3(Section):
     """Reading by POP3 (RFC 1939)."""
 
     security: Pop3Security = Field(
@@ -223,7 +231,7 @@ class Pop3(_Section):
     max_bad_commands: int = Field(default=10, ge=1, le=1000, description="Wrong commands before the session is closed.")
 
 
-class Imap(_Section):
+class Imap(Section):
     """Reading by IMAP (RFC 9051, RFC 3501)."""
 
     security: ImapSecurity = Field(
@@ -276,7 +284,7 @@ class Imap(_Section):
     )
 
 
-class Relay(_Section):
+class Relay(Section):
     """Who may send to addresses that are not ours."""
 
     networks: tuple[Network, ...] = Field(
@@ -289,7 +297,7 @@ class Relay(_Section):
     )
 
 
-class Limits(_Section):
+class Limits(Section):
     """Connections and load."""
 
     max_connections: int = Field(
@@ -334,7 +342,7 @@ class Limits(_Section):
     )
 
 
-class Auth(_Section):
+class Auth(Section):
     """Sign-in and passwords."""
 
     clear_text_networks: tuple[Network, ...] = Field(
@@ -396,7 +404,7 @@ class Auth(_Section):
     )
 
 
-class Local(_Section):
+class Local(Section):
     """What is local, and how bare names are completed."""
 
     host_names: tuple[HostName, ...] = Field(
@@ -430,7 +438,7 @@ class Local(_Section):
     )
 
 
-class Store(_Section):
+class Store(Section):
     """Where mail is kept."""
 
     minimum_free_mib: int = Field(
@@ -450,7 +458,7 @@ class Store(_Section):
     )
 
 
-class Search(_Section):
+class Search(Section):
     """Finding text in mail."""
 
     enabled: bool = Field(
@@ -474,7 +482,7 @@ class Search(_Section):
     )
 
 
-class Tls(_Section):
+class Tls(Section):
     """TLS of our own services."""
 
     minimum_version: str = Field(
@@ -504,3 +512,13 @@ class Settings(BaseModel):
     store: Store = Store()
     search: Search = Search()
     tls: Tls = Tls()
+    routing: Routing = Routing()
+    rewrite: Rewrite = Rewrite()
+    queue: Queue = Queue()
+    delivery: Delivery = Delivery()
+    dns: Dns = Dns()
+    notices: Notices = Notices()
+    batch: Batch = Batch()
+    lists: Lists = Lists()
+    journal: Journal = Journal()
+    split: Split = Split()

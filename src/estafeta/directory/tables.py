@@ -7,6 +7,7 @@ account carry `account_id` first in their key. A user's row stays after its remo
 
 from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text
 
+from estafeta.directory import listtables as listtables  # declared with the others
 from estafeta.storage.tables import metadata
 
 #: `name` is the A-label form in lower case. `catch_all` is an address or empty. 0 = the site's own value or no limit.
@@ -96,6 +97,18 @@ credentials = Table(
     metadata,
     Column("account_id", BigInteger, primary_key=True, autoincrement=False),
     Column("kind", String(16), primary_key=True),
+    Column("data", Text, nullable=False),
+    Column("changed_seconds", BigInteger, nullable=False),
+)
+
+#: How we sign in to other servers. `host` is the name of a next hop in lower case, `port` 0 stands for any; `data` is
+#: the password, encrypted under the node's key.
+host_credentials = Table(
+    "host_credentials",
+    metadata,
+    Column("host", String(255), primary_key=True),
+    Column("port", Integer, primary_key=True, autoincrement=False),
+    Column("login", Text, nullable=False),
     Column("data", Text, nullable=False),
     Column("changed_seconds", BigInteger, nullable=False),
 )

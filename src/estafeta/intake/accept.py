@@ -1,4 +1,4 @@
-"""Taking a message in: trace fields in front, parsed once, stored durably for all its local recipients.
+"""Taking a message in: trace fields in front, parsed once, stored durably for all its recipients, here and elsewhere.
 
 A `Reception` gets the content piece by piece. Up to 256 KiB stays in memory and joins the group commit; more is
 streamed into a pack of its own, in a thread, so a message of any size costs a worker little memory. Nothing is
@@ -6,25 +6,30 @@ acknowledged before `finish` returns. Errors are `EstafetaError`: LIMIT for a lo
 """
 
 import asyncio
-import itertools
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 from estafeta.core.errors import EstafetaError, Kind
-from estafeta.core.ids import AccountId
-from estafeta.directory.model import LocalTarget
+from estafeta.intake.conditions import PLAIN, Conditions, Origin, Recipient
+from estafeta.intake.idents import Idents
+from estafeta.intake.joining import hold_pieces
+from estafeta.intake.planning import Message, Planner
 from estafeta.mail.address import Address
 from estafeta.mail.headers import find_header_end
 from estafeta.mail.repair import missing_fields
 from estafeta.mail.scan import MessageScanner, MessageSummary
 from estafeta.mail.trace import received, return_path
+from estafeta.mail.urgency import is_urgent
 from estafeta.mailboxes.deliver import Outcome
-from estafeta.mailboxes.service import Mailboxes
-from estafeta.mailboxes.values import Arrival, Delivery
+from estafeta.mailboxes.service import Mailboxes, Submit
+from estafeta.queue.accepting import accept
+from estafeta.queue.values import Acceptance, Accepted
 from estafeta.storage.commit import next_pack_id
 from estafeta.storage.database import Database
 from estafeta.storage.packs import Location, Packs, SoloPack
+from estafeta.trust.requiretls import tls_not_required
 
 # Contents up to this stay in memory; larger ones are streamed to disk in pieces of this size.
 SPOOL_BYTES = 256 << 10
@@ -35,31 +40,23 @@ INLINE_BYTES = 16 << 10
 Clock = Callable[[], float]
 
 
-class Origin(NamedTuple):
-    """Where a message comes from, as its Received field tells it.
-
-    `protocol` is a keyword of RFC 3848; `repair` says that missing fields may be added (submission, RFC 6409 8).
-    """
-
-    protocol: str
-    helo: str
-    client: str
-    tls: str | None = None
-    repair: bool = False
-
-
-class Recipient(NamedTuple):
-    """A recipient that was accepted, and the mailboxes that it means."""
-
-    address: Address
-    targets: tuple[LocalTarget, ...]
-
-
 class Receipt(NamedTuple):
-    """What became of a message: `failures` has for each recipient None (it is in its mailbox) or why not."""
+    """What became of a message: `failures` has for each recipient None (it is in its mailbox or queued) or why not."""
 
     ident: str
     failures: tuple[EstafetaError | None, ...]
+
+
+Stored = list[Outcome] | tuple[Accepted, ...]
+"""What the commit gives: outcomes alone for a message that is only for mailboxes here."""
+
+
+Notice = tuple[Acceptance, bytes]
+"""A message of our own, with its content."""
+
+Confirm = Callable[[Message, Sequence[Recipient], Conditions, bytes], Sequence[Notice]]
+"""Notices to commit together with a message: confirmations of its delivery (RFC 3461 5.2.3). The last argument is the
+beginning of the message. Asks the directory: called in a thread."""
 
 
 class Intake:
@@ -71,27 +68,35 @@ class Intake:
         packs: Packs,
         database: Database,
         *,
+        planner: Planner,
+        idents: Idents,
+        submit: Submit,
+        confirm: Confirm = lambda message, recipients, conditions, head: (),
         hostname: str,
-        worker: int = 0,
         clock: Clock = time.time,
     ) -> None:
         self.mailboxes = mailboxes
+        self.planner = planner
+        self.submit = submit
+        self.confirm = confirm
         self.packs = packs
         self.database = database
         self.hostname = hostname
         self.clock = clock
-        self._worker = worker
-        self._count = itertools.count()
+        self.idents = idents
 
     def open(
-        self, sender: Address | None, recipients: Sequence[Recipient], origin: Origin, *, max_bytes: int, max_hops: int
+        self,
+        sender: Address | None,
+        recipients: Sequence[Recipient],
+        origin: Origin,
+        conditions: Conditions = PLAIN,
+        *,
+        max_bytes: int,
+        max_hops: int,
     ) -> "Reception":
         """Begin to take a message of at most `max_bytes` octets (0: no limit)."""
-        return Reception(self, sender, tuple(recipients), origin, max_bytes, max_hops)
-
-    def new_ident(self, now: float) -> str:
-        """A name for a message in logs and in its Received field, unique on this node."""
-        return f"{int(now * 1000) << 20 | (self._worker & 0xFF) << 12 | next(self._count) & 0xFFF:x}"
+        return Reception(self, sender, tuple(recipients), origin, conditions, max_bytes, max_hops)
 
 
 class Reception:
@@ -100,8 +105,11 @@ class Reception:
     __slots__ = (
         "_buffer",
         "_buffered",
+        "_conditions",
         "_disk",
+        "_eight_bit",
         "_failure",
+        "_head",
         "_hops",
         "_intake",
         "_max_bytes",
@@ -112,6 +120,7 @@ class Reception:
         "_scanner",
         "_sender",
         "_size",
+        "_skip",
         "_solo",
         "ident",
     )
@@ -122,17 +131,22 @@ class Reception:
         sender: Address | None,
         recipients: tuple[Recipient, ...],
         origin: Origin,
+        conditions: Conditions,
         max_bytes: int,
         max_hops: int,
     ) -> None:
         self._intake = intake
+        self._conditions = conditions
+        self._eight_bit = False
+        self._head = b""
+        self._skip = 0
         self._sender = sender
         self._recipients = recipients
         self._origin = origin
         self._max_bytes = max_bytes
         self._hops = max_hops
         self._now = intake.clock()
-        self.ident = intake.new_ident(self._now)
+        self.ident = intake.idents.new(self._now)
         self._buffer: list[bytes] = []
         self._buffered = 0
         self._size = 0
@@ -153,51 +167,86 @@ class Reception:
             return None
         return self._spool_aside()
 
-    def finish(self) -> "asyncio.Future[list[Outcome]]":
-        """Make it durable in every mailbox. Only when the future is done may it be acknowledged (`receipt`)."""
-        if self._size <= INLINE_BYTES and self._solo is None and self._failure is None and not self._too_big():
-            return self._finish_small()
+    def finish(self) -> "asyncio.Future[Stored]":
+        """Make it durable in mailboxes and queue. Only when the future is done may it be acknowledged (`receipt`)."""
+        small = self._size <= INLINE_BYTES and self._solo is None
+        if small and self._failure is None and not self._confirmed and not self._too_big():
+            return self._store(*self._parse(), ())
         return asyncio.get_running_loop().create_task(self._finish_large())
 
-    def receipt(self, outcomes: Sequence[Outcome]) -> Receipt:
+    def receipt(self, stored: Stored) -> Receipt:
         """What became of it, recipient by recipient, from the result of `finish`."""
-        return Receipt(self.ident, tuple([_failure(outcomes, place) for place in self._places]))
-
-    def _finish_small(self) -> "asyncio.Future[list[Outcome]]":
-        """Parsed here and stored by the group commit, without a task: the way of most messages."""
-        return self._store(*self._parse())
+        outcomes = stored[0].outcomes if isinstance(stored, tuple) else stored
+        failures = [
+            None if recipient.onward else _failure(outcomes, place)
+            for recipient, place in zip(self._recipients, self._places, strict=True)
+        ]
+        return Receipt(self.ident, tuple(failures))
 
     def _parse(self) -> tuple[MessageSummary, bytes | Location]:
         block = self._buffer[0] if len(self._buffer) == 1 else b"".join(self._buffer)
-        content = self._prefix(block) + block
+        content = self._opened(block)
+        self._eight_bit = not content.isascii()
         scanner = MessageScanner()
         scanner.feed(content)
         return scanner.close(), content
 
-    async def _finish_large(self) -> list[Outcome]:
+    async def _finish_large(self) -> Stored:
         try:
             if self._failure is not None:
                 raise self._failure
             if self._too_big():
                 raise EstafetaError(Kind.TOO_BIG, "The message is larger than this address takes.")
             work = self._parse if self._solo is None else self._finish_spool
-            outcomes = await self._store(*await asyncio.to_thread(work))
+            summary, content = await asyncio.to_thread(work)
+            notices: Sequence[Notice] = ()
+            if self._confirmed:
+                message = self._message(summary, content)
+                confirm = partial(self._intake.confirm, message, self._recipients, self._conditions, self._head)
+                notices = await asyncio.to_thread(confirm)
+            stored: Stored = await self._store(summary, content, notices)
         except BaseException:
             await self.abandon()
             raise
         if self._solo is not None:
             self._solo.close()
-        return outcomes
+        return stored
 
     def _too_big(self) -> bool:
         return 0 < self._max_bytes < self._size
 
-    def _store(self, summary: MessageSummary, content: bytes | Location) -> "asyncio.Future[list[Outcome]]":
+    def _store(
+        self, summary: MessageSummary, content: bytes | Location, notices: Sequence[Notice]
+    ) -> "asyncio.Future[Any]":
         if summary.received_count > self._hops:
             raise EstafetaError(Kind.LIMIT, "The message has passed too many servers: it is in a loop.")
-        deliveries, self._places = _deliveries(self._recipients)
-        now_ms = int(self._now * 1000)
-        return self._intake.mailboxes.deliver(Arrival(summary, deliveries, now_ms, now_ms), content)
+        intake = self._intake
+        message = self._message(summary, content)
+        if intake.planner.policies.join:
+            self._recipients = tuple(hold_pieces(self._recipients, self._head, self._sender))
+        arranged, self._places = intake.planner.arrange(message, self._recipients, self._origin, self._conditions)
+        if arranged.entry is None and arranged.arrival is not None and not notices:
+            return intake.mailboxes.deliver(arranged.arrival, content)
+        acceptances = (arranged, *[acceptance for acceptance, _ in notices])
+        return intake.submit(accept, acceptances, (content, *[octets for _, octets in notices]))
+
+    def _message(self, summary: MessageSummary, content: bytes | Location) -> Message:
+        return Message(
+            int(self.ident, 16),
+            self._sender,
+            summary,
+            len(content) if isinstance(content, bytes) else content.size,
+            self._skip,
+            int(self._now * 1000),
+            self._eight_bit,
+            urgent=self._origin.repair and is_urgent(self._head),
+            tls_optional=b"equired" in self._head and tls_not_required(self._head),
+        )
+
+    @property
+    def _confirmed(self) -> bool:
+        """Whether the sender wants to hear that it arrived (RFC 3461 4.1)."""
+        return any("SUCCESS" in recipient.notify for recipient in self._recipients)
 
     async def abandon(self) -> None:
         """Forget it; what was spooled is removed, after the thread that may be writing it has ended."""
@@ -208,6 +257,14 @@ class Reception:
             if solo is not None:
                 await asyncio.to_thread(solo.discard)
 
+    def _opened(self, block: bytes) -> bytes:
+        """The beginning of the message as it is stored; `block` has its header section."""
+        rewriter = self._intake.planner.rewriter
+        if rewriter.has_header_rules:
+            block = rewriter.rewrite_header(block)
+        self._head = block[:SPOOL_BYTES]
+        return self._prefix(block) + block
+
     def _prefix(self, block: bytes) -> bytes:
         """The fields that go in front; `block` begins with the header section."""
         origin, intake = self._origin, self._intake
@@ -215,7 +272,7 @@ class Reception:
         trace = received(
             helo=origin.helo,
             client=origin.client,
-            client_name=None,
+            client_name=origin.client_name or None,
             by=intake.hostname,
             protocol=origin.protocol,
             ident=self.ident,
@@ -230,7 +287,9 @@ class Reception:
             added = missing_fields(
                 header, sender=self._sender, ident=self.ident, hostname=intake.hostname, now=self._now
             )
-        return return_path(self._sender) + trace + added
+        path = return_path(self._sender)
+        self._skip = len(path)
+        return path + trace + added
 
     async def _spool_aside(self) -> None:
         """Write to disk in a thread. The rest of a message that failed here is still read; its end tells the sender."""
@@ -250,8 +309,9 @@ class Reception:
         if self._scanner is None:
             self._solo = SoloPack(self._intake.packs, next_pack_id(self._intake.database))
             self._scanner = MessageScanner()
-            block = self._prefix(block) + block
+            block = self._opened(block)
         assert self._solo is not None
+        self._eight_bit = self._eight_bit or not block.isascii()
         self._scanner.feed(block)
         self._solo.write(block)
 
@@ -260,28 +320,6 @@ class Reception:
         assert self._solo is not None
         assert self._scanner is not None
         return self._scanner.close(), self._solo.finish()
-
-
-def _deliveries(recipients: Sequence[Recipient]) -> tuple[tuple[Delivery, ...], list[tuple[int, ...]]]:
-    """One delivery per mailbox, however many recipients mean it, and for each recipient which deliveries are its.
-
-    The quota is binding where one recipient means one mailbox. Where several share a fate (an alias, one reply for
-    all), it was checked at RCPT, and a mailbox may go over it by this one message rather than lose it.
-    """
-    order: dict[AccountId, int] = {}
-    limits: dict[AccountId, tuple[int, int]] = {}
-    places = []
-    for recipient in recipients:
-        mine = []
-        for target in recipient.targets:
-            mine.append(order.setdefault(target.account_id, len(order)))
-            limits[target.account_id] = target.quota_bytes, target.quota_messages
-        places.append(tuple(mine))
-    binding = len(recipients) == 1 and len(order) == 1
-    if not binding:
-        return tuple(Delivery(account) for account in order), places
-    [(account, (octets, messages))] = limits.items()
-    return (Delivery(account, quota_bytes=octets, quota_messages=messages),), places
 
 
 def _failure(outcomes: Sequence[Outcome], place: Sequence[int]) -> EstafetaError | None:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import BigInteger, bindparam, case, delete, func, insert, or_, select
 
 from estafeta.core.ids import AccountId, MailboxId
+from estafeta.mailboxes.noting import NoteRead, record_reading
 from estafeta.mailboxes.operation import each
 from estafeta.mailboxes.references import release_contents
 from estafeta.mailboxes.rows import Totals, at, count, load_account, lock_mailbox
@@ -37,13 +38,15 @@ _NONE = Expunged(0, _NO_UIDS)
 @dataclass(frozen=True, slots=True)
 class Expunge:
     """Remove the messages in `ranges`; `only_deleted`: those of them that have \\Deleted now. `most`: how many at once,
-    the first ones (0: all); the result says where to go on."""
+    the first ones (0: all); the result says where to go on. `reading`: what of the mailbox was read before, for the
+    journal."""
 
     account_id: AccountId
     mailbox_id: MailboxId
     ranges: Ranges
     only_deleted: bool = False
     most: int = 0
+    reading: NoteRead | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ def expunge(tx: Transaction, wanted: Expunge) -> Expunged:
     """Payload `Expunge`. UIDs that are gone already are no error: two sessions may expunge the same."""
     account = load_account(tx, wanted.account_id)
     box = lock_mailbox(tx, wanted.account_id, wanted.mailbox_id)
+    if wanted.reading is not None:
+        record_reading(tx, wanted.reading)
     if wanted.only_deleted and not box.deleted:
         return _NONE  # without reading the messages: clients send CLOSE often
     having = int(Flag.DELETED) if wanted.only_deleted else _EVERY

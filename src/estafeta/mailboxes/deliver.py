@@ -11,7 +11,10 @@ from sqlalchemy import bindparam, insert, select, update
 
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.core.ids import INBOX, SHARED
+from estafeta.journal.records import Record
+from estafeta.journal.writing import write_records
 from estafeta.mail.scan import MessageSummary
+from estafeta.mailboxes.filing import filing_records
 from estafeta.mailboxes.keywords import Vocabulary, join, keep
 from estafeta.mailboxes.rows import Account, load_account
 from estafeta.mailboxes.tables import account_state, mailboxes, messages
@@ -46,10 +49,16 @@ Outcome = Delivered | EstafetaError
 
 def deliver(tx: Transaction, items: Sequence[Item]) -> list[list[Outcome]]:
     """Payloads are `Arrival`s with one location each; results are one outcome per delivery, in order."""
-    wanted = sorted({(d.account_id, d.mailbox_id) for item in items for d in item.payload.deliveries})
+    return file_arrivals(tx, [(item.payload, item.locations[0], 0) for item in items])
+
+
+def file_arrivals(tx: Transaction, arrivals: Sequence[tuple[Arrival, Location, int]]) -> list[list[Outcome]]:
+    """File each arrival, whose content is at the location and is referred to that many times from elsewhere (the
+    queue). One outcome per delivery, in order."""
+    wanted = sorted({(d.account_id, d.mailbox_id) for arrival, _, _ in arrivals for d in arrival.deliveries})
     accounts, boxes = _load(tx, wanted)
     batch = _Batch(accounts, boxes)
-    results = [batch.take(item.payload, item.locations[0]) for item in items]
+    results = [batch.take(*one) for one in arrivals]
     batch.write(tx)
     return results
 
@@ -62,12 +71,15 @@ class _Batch:
         self._boxes = boxes
         self._messages: list[tuple[object, ...]] = []
         self._contents: list[tuple[object, ...]] = []
+        self._records: list[Record] = []
 
-    def take(self, arrival: Arrival, location: Location) -> list[Outcome]:
+    def take(self, arrival: Arrival, location: Location, elsewhere: int) -> list[Outcome]:
         outcomes = [self._deliver(arrival, delivery, location) for delivery in arrival.deliveries]
-        refs = sum(isinstance(outcome, Delivered) for outcome in outcomes)
+        refs = sum(isinstance(outcome, Delivered) for outcome in outcomes) + elsewhere
         if refs:
-            self._contents.append(content_row(arrival.summary, location, refs))
+            self._contents.append(content_row(arrival.summary, location, refs, arrival.ident))
+        if arrival.records:
+            self._records += filing_records(arrival, outcomes, location.size, queued=elsewhere > 0)
         return outcomes
 
     def _deliver(self, arrival: Arrival, delivery: Delivery, location: Location) -> Outcome:
@@ -113,6 +125,7 @@ class _Batch:
         # In key order: neighbours share a page of the tree.
         self._messages.sort(key=lambda row: row[:3])
         ADD_MESSAGE.many(tx, self._messages)
+        write_records(tx, self._records)
         changed = {key: box for key, box in self._boxes.items() if box.messages}
         _COUNT_MAILBOX.many(
             tx,
@@ -135,8 +148,8 @@ class _Batch:
             tx.announce(f"mailbox:{account_id}:{mailbox_id}")
 
 
-def content_row(summary: MessageSummary, location: Location, refs: int) -> tuple[object, ...]:
-    """The row of a new content that `refs` messages refer to."""
+def content_row(summary: MessageSummary, location: Location, refs: int, ident: int = 0) -> tuple[object, ...]:
+    """The row of a new content that `refs` messages refer to. `ident`: the message in the journal."""
     return (
         location.content_id,
         location.pack_id,
@@ -150,6 +163,7 @@ def content_row(summary: MessageSummary, location: Location, refs: int) -> tuple
         summary.bodystructure,
         summary.structure,
         summary.preview,
+        ident,
     )
 
 

@@ -16,7 +16,7 @@ from estafeta.core.ids import INBOX, SHARED
 from estafeta.mailboxes.keywords import Vocabulary
 from estafeta.mailboxes.rows import new_mailbox
 from estafeta.mailboxes.tables import BELONGINGS, account_state, mailboxes, messages, tombstones
-from estafeta.mailboxes.tally import Miscount, find_miscounts
+from estafeta.mailboxes.tally import Miscount, Source, find_miscounts
 from estafeta.mailboxes.verify import Count, accounts, count_mailboxes, counter_problems, risen, unfounded
 from estafeta.storage.database import Database, Transaction
 from estafeta.storage.tables import contents, more_refs
@@ -44,10 +44,10 @@ def mend_messages(database: Database) -> Iterator[str]:
             yield f"Account {account_id}: {len(rows)} messages were listed as gone: corrected."
 
 
-def mend_references(database: Database) -> Iterator[str]:
-    """Contents count who refers to them, and go when nobody does. After `mend_messages`."""
+def mend_references(database: Database, sources: Sequence[Source] = ()) -> Iterator[str]:
+    """Contents count who refers to them (messages and `sources`), and go when nobody does. After `mend_messages`."""
     some: list[Miscount] = []
-    for one in find_miscounts(database):
+    for one in find_miscounts(database, sources):
         if one.refs is None and one.messages:
             continue
         some.append(one)

@@ -31,6 +31,7 @@ from estafeta.mailboxes.folders import (
     set_subscribed,
 )
 from estafeta.mailboxes.furnish import Furnish, furnish
+from estafeta.mailboxes.noting import NoteRead, note_read
 from estafeta.mailboxes.sharing import SetAcl, set_acl
 from estafeta.mailboxes.specialuse import SetSpecialUse, set_special_use
 from estafeta.mailboxes.storing import StoreFlags, store_flags
@@ -92,9 +93,14 @@ class Mailboxes:
         modseq, rest = 0, wanted.ranges
         while rest:
             done: Expunged = await self._submit(expunge, replace(wanted, ranges=rest, most=_EXPUNGED_AT_ONCE), ())
+            wanted = replace(wanted, reading=None)
             ranges += done.ranges
             modseq, rest = done.modseq or modseq, done.rest
         return Expunged(modseq, tuple(ranges))
+
+    def note_read(self, wanted: NoteRead) -> "asyncio.Future[int]":
+        """Record who read what."""
+        return self._submit(note_read, wanted, ())
 
     async def create_mailbox(self, wanted: CreateMailbox) -> MailboxId:
         """Make a mailbox."""
@@ -174,21 +180,23 @@ class Mailboxes:
 
     async def read(self, location: Location) -> bytes:
         """The whole content (for sizes that fit in memory; `chunks` for others)."""
-        return await asyncio.to_thread(self._read, location)
+        return await asyncio.to_thread(self.read_now, location)
 
     async def chunks(self, location: Location) -> AsyncIterator[bytes]:
         """The content in pieces of bounded size, each read in a thread."""
-        pieces = self._pieces(location)
+        pieces = self.pieces_now(location)
         while piece := await asyncio.to_thread(next, pieces, b""):
             yield piece
 
-    def _read(self, location: Location) -> bytes:
+    def read_now(self, location: Location) -> bytes:
+        """The whole content, for code that runs in a thread already."""
         try:
             return self.packs.read(location)
         except DamagedRecordError as error:
             return self.packs.read(self._moved(location, error))
 
-    def _pieces(self, location: Location) -> Iterator[bytes]:
+    def pieces_now(self, location: Location) -> Iterator[bytes]:
+        """The content in pieces of bounded size, for code that runs in a thread already."""
         pieces = self.packs.chunks(location)
         try:
             yield next(pieces, b"")

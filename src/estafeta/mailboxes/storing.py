@@ -12,7 +12,9 @@ from typing import Any, Literal
 from sqlalchemy import bindparam, case, func, or_, select, update
 
 from estafeta.core.ids import AccountId, MailboxId
+from estafeta.journal.records import Code
 from estafeta.mailboxes.keywords import Vocabulary, join, keep
+from estafeta.mailboxes.noting import NoteRead, record_reading
 from estafeta.mailboxes.operation import each
 from estafeta.mailboxes.rows import Totals, at, count, load_account, lock_mailbox
 from estafeta.mailboxes.selection import Selected
@@ -34,7 +36,7 @@ _Key = tuple[int, int, Ranges]
 @dataclass(frozen=True, slots=True)
 class StoreFlags:
     """Add, remove or replace flags and keywords of the messages in `ranges`. With `unchanged_since`, only those whose
-    MODSEQ is not above it."""
+    MODSEQ is not above it. `reader`: who reads what gets \\Seen now, as the journal has it ("": it has not)."""
 
     account_id: AccountId
     mailbox_id: MailboxId
@@ -43,6 +45,7 @@ class StoreFlags:
     flags: int = 0
     keywords: frozenset[str] = frozenset()
     unchanged_since: int | None = None
+    reader: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,9 @@ def store_flags(tx: Transaction, wanted: StoreFlags) -> Stored:
         limit = min(wanted.unchanged_since, _NO_LIMIT)
         conflicts = ranges_of(row[0] for row in _CONFLICTS.found(tx, *key, most=limit))
     modseq = account.modseq + 1
+    if wanted.reader and change.add & Flag.SEEN:
+        reading = NoteRead(wanted.account_id, wanted.mailbox_id, wanted.ranges, Code.READ_IMAP, wanted.reader)
+        record_reading(tx, reading, unseen=True)
     number, moved = (_change_both if change.has_words else _change_flags)(tx, key, change, limit, modseq)
     if not number:
         return Stored(0, 0, conflicts, box.modseq)

@@ -1,15 +1,16 @@
 """How often each content is referred to, counted over all messages in constant memory.
 
-The content ids of all messages are sorted in runs on disk, then walked side by side with the contents themselves, in
-one view of the database: a server that goes on working does not change what is seen.
+What else refers to contents (the queue) is handed in by whoever knows of it. Their ids are sorted in runs on disk, then
+walked side by side with the contents themselves, in one view of the database: a server that goes on working does not
+change what is seen.
 """
 
 import heapq
 import tempfile
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import IO, Any
 
@@ -36,10 +37,15 @@ class Miscount:
     messages: int
 
 
-def find_miscounts(database: Database) -> Iterator[Miscount]:
-    """All contents that are referred to more or less often than their row says, by id."""
+Source = Callable[[Connection], Iterable[int]]
+"""Content ids that something besides messages refers to, one for each reference."""
+
+
+def find_miscounts(database: Database, sources: Sequence[Source] = ()) -> Iterator[Miscount]:
+    """All contents that messages and `sources` refer to more or less often than their row says, by id."""
     with database.read() as conn, tempfile.TemporaryFile() as file:
-        runs = _write_runs(_referred(conn), file)
+        referred = chain(_referred(conn), *(source(conn) for source in sources))
+        runs = _write_runs(referred, file)
         counted = groupby(heapq.merge(*(_read_run(file, *run) for run in runs)))
         there = ((content_id, sum(1 for _ in same)) for content_id, same in counted)
         yield from _compare(_stored(conn), there)

@@ -6,6 +6,7 @@ from enum import IntFlag, StrEnum
 from typing import NamedTuple
 
 from estafeta.core.ids import INBOX, AccountId, MailboxId
+from estafeta.journal.records import Record
 from estafeta.mail.scan import MessageSummary
 from estafeta.storage.packs import Location
 
@@ -44,7 +45,8 @@ class Flag(IntFlag):
 
 
 class Delivery(NamedTuple):
-    """A message for one mailbox. Quotas of 0 mean no limit; they are checked in the commit itself."""
+    """A message for one mailbox. Quotas of 0 mean no limit; they are checked in the commit itself. `address`: the
+    recipient that it is for, as the journal names it."""
 
     account_id: AccountId
     mailbox_id: MailboxId = INBOX
@@ -52,15 +54,22 @@ class Delivery(NamedTuple):
     keywords: str = ""
     quota_bytes: int = 0
     quota_messages: int = 0
+    address: str = ""
 
 
 class Arrival(NamedTuple):
-    """One message to store, once, for all its deliveries. Dates in epoch milliseconds."""
+    """One message to store, once, for all its deliveries. Dates in epoch milliseconds.
+
+    `records`: what the journal says of its reception; with any, it also says what became of each delivery. `ident`: the
+    message in the journal (`Record.message_id`), kept with the content so that its reading can be recorded; 0: none.
+    """
 
     summary: MessageSummary
     deliveries: tuple[Delivery, ...]
     internal_date_ms: int
     save_date_ms: int
+    records: tuple[Record, ...] = ()
+    ident: int = 0
 
 
 class Delivered(NamedTuple):

@@ -4,7 +4,7 @@ Each account is read in one view of the database, so a server that goes on worki
 not grow with accounts or messages. Each problem is one sentence that says what to do.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, and_, case, func, or_, select
 from estafeta.core.ids import INBOX, SHARED
 from estafeta.mailboxes.keywords import Vocabulary
 from estafeta.mailboxes.tables import BELONGINGS, account_state, mailboxes, messages, tombstones
-from estafeta.mailboxes.tally import find_miscounts
+from estafeta.mailboxes.tally import Source, find_miscounts
 from estafeta.mailboxes.values import Flag
 from estafeta.storage.database import Database
 from estafeta.storage.tables import contents
@@ -38,9 +38,10 @@ class Count:
     keywords: frozenset[str] = frozenset()
 
 
-def check_references(database: Database) -> Iterator[Problem]:
-    """Contents against the messages that refer to them. One view of the database, for as long as it takes."""
-    for one in find_miscounts(database):
+def check_references(database: Database, sources: Sequence[Source] = ()) -> Iterator[Problem]:
+    """Contents against the messages that refer to them, and what else does (`sources`). One view of the database, for
+    as long as it takes."""
+    for one in find_miscounts(database, sources):
         if one.refs is None and one.messages:
             continue  # check_accounts names the messages
         if one.refs is None:

@@ -9,14 +9,18 @@ the machine says at shutdown.
 """
 
 import asyncio
-import ipaddress
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
+from estafeta.net.peers import address_of, network_of
+
 log = logging.getLogger("estafeta.net")
+
+#: Called with who says it (`C`, `S`, or `*` for a note) and the octets, for who follows a connection (net.watching).
+Watch = Callable[[str, bytes], None]
 
 # Stop reading from a peer once this much of its input waits for us, and stop answering once this much waits for it.
 _INPUT_HIGH = 128 << 10
@@ -101,6 +105,7 @@ class Pump(asyncio.Protocol):
         "session",
         "tls",
         "transport",
+        "watching",
     )
 
     def __init__(self, session: Session, connections: "Connections") -> None:
@@ -126,6 +131,8 @@ class Pump(asyncio.Protocol):
         self._interjection: Callable[[], Awaitable[Any]] | None = None
         # What came inside TLS before `start_tls` returned: a client sends its first command with its Finished.
         self._early = b""
+        #: Who follows this connection, if anybody does.
+        self.watching: Watch | None = None
 
     # asyncio.Protocol
 
@@ -138,14 +145,19 @@ class Pump(asyncio.Protocol):
             return
         self.peer = address_of(transport.get_extra_info("peername"))
         self.transport.set_write_buffer_limits(high=_OUTPUT_HIGH)
+        log.debug("connected peer=%s tls=%s", self.peer, self.tls is not None)
         self.expires = self._connections.now + self._connections.limits.session_seconds
         self._connections.add(self)
+        if self._connections.watch is not None:
+            self.watching = self._connections.watch(self)
         waiting = self.session.connected(self)
         self._machine = self.session.machine
         self._start(waiting)
 
     def data_received(self, data: bytes) -> None:
         """Input from the peer."""
+        if self.watching is not None:
+            self.watching("C", data)
         if self._upgrading or self._early:
             self._early += data
             return
@@ -179,6 +191,9 @@ class Pump(asyncio.Protocol):
         if self._lost:
             return
         self._lost = True
+        if self.watching is not None:
+            self.watching("*", b"closed" if exc is None else f"closed: {exc}".encode())
+        log.debug("disconnected peer=%s cause=%r", self.peer, exc)
         self._connections.remove(self)
         if self._writable is not None:
             self._writable.set()
@@ -192,6 +207,8 @@ class Pump(asyncio.Protocol):
         """Send a part of a long answer; waits while the peer is slow. Raises ConnectionResetError when it is gone."""
         if self._lost or self.transport is None or self.transport.is_closing():
             raise ConnectionResetError
+        if self.watching is not None:
+            self.watching("S", b"".join(pieces))
         if self.tls is None:
             self.transport.writelines(pieces)
         else:
@@ -231,6 +248,8 @@ class Pump(asyncio.Protocol):
         upgraded.set_write_buffer_limits(high=_OUTPUT_HIGH)
         self.transport = upgraded
         self.tls = upgraded.get_extra_info("ssl_object")
+        if self.watching is not None and self.tls is not None:
+            self.watching("*", f"TLS: {self.tls.version()}".encode())
         return True
 
     def interject(self, speak: Callable[[], Awaitable[Any]]) -> None:
@@ -253,6 +272,7 @@ class Pump(asyncio.Protocol):
 
     def overdue(self, now: float) -> None:
         """Called by the sweep when `deadline` has passed."""
+        log.debug("overdue peer=%s busy=%s", self.peer, self._task is not None)
         if self._machine.closed or self._task is not None or self._full:
             self.abort()
             return
@@ -353,6 +373,8 @@ class Pump(asyncio.Protocol):
         data = self._machine.take_output()
         # One that was cut off a moment ago may be closed before it is known as lost.
         if data and self.transport is not None and not self.transport.is_closing():
+            if self.watching is not None:
+                self.watching("S", data)
             self.transport.write(data)
 
     def _close(self) -> None:
@@ -369,6 +391,22 @@ class Pump(asyncio.Protocol):
         if self.transport is not None and not self.transport.is_closing():
             self._paused = False
             self.transport.resume_reading()
+
+
+class Guest(Protocol):
+    """A connection as `Connections` sees it: a pump, or one of a protocol that brings its own transport code."""
+
+    peer: str
+    deadline: float
+
+    def overdue(self, now: float) -> None:
+        """`deadline` has passed."""
+
+    def stop(self) -> None:
+        """Close at the next safe point."""
+
+    def abort(self) -> None:
+        """Cut it at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,45 +427,51 @@ class Connections:
         self.limits = limits
         #: The loop's time at the last sweep: near enough for deadlines, and free.
         self.now = loop.time()
+        #: Says who follows a new connection; None where nobody follows any.
+        self.watch: Callable[[Pump], Watch | None] | None = None
         self._minute: dict[str, int] = {}
         self._minute_ends = 0.0
         self.accepted = 0
-        self._pumps: set[Pump] = set()
+        self._guests: set[Guest] = set()
         self._empty = asyncio.Event()
         self._empty.set()
         self._per_address: dict[str, int] = {}
 
     def __len__(self) -> int:
-        return len(self._pumps)
+        return len(self._guests)
 
-    def add(self, pump: Pump) -> None:
+    def pumps(self) -> list[Pump]:
+        """Those that are there now, and can be followed."""
+        return [guest for guest in self._guests if isinstance(guest, Pump)]
+
+    def add(self, guest: Guest) -> None:
         """A new connection."""
         self.accepted += 1
         self._empty.clear()
-        self._pumps.add(pump)
-        peer = network_of(pump.peer)
+        self._guests.add(guest)
+        peer = network_of(guest.peer)
         self._per_address[peer] = self._per_address.get(peer, 0) + 1
         self._minute[peer] = self._minute.get(peer, 0) + 1
 
-    def remove(self, pump: Pump) -> None:
+    def remove(self, guest: Guest) -> None:
         """A connection is gone."""
-        if pump not in self._pumps:
+        if guest not in self._guests:
             return
-        self._pumps.discard(pump)
-        if not self._pumps:
+        self._guests.discard(guest)
+        if not self._guests:
             self._empty.set()
-        peer = network_of(pump.peer)
+        peer = network_of(guest.peer)
         left = self._per_address[peer] - 1
         if left:
             self._per_address[peer] = left
         else:
             del self._per_address[peer]
 
-    def crowded(self, pump: Pump, *, exempt: bool) -> str | None:
+    def crowded(self, guest: Guest, *, exempt: bool) -> str | None:
         """Why this new connection may not stay, in words for the peer; None when it may."""
-        if len(self._pumps) > self.limits.most:
+        if len(self._guests) > self.limits.most:
             return "Too many connections to this server; try again later"
-        peer = network_of(pump.peer)
+        peer = network_of(guest.peer)
         if exempt:
             return None
         if self._per_address.get(peer, 0) > self.limits.most_per_address:
@@ -442,13 +486,13 @@ class Connections:
         if now > self._minute_ends:
             self._minute.clear()
             self._minute_ends = now + 60
-        for pump in [pump for pump in self._pumps if 0 < pump.deadline < now]:
-            pump.overdue(now)
+        for guest in [guest for guest in self._guests if 0 < guest.deadline < now]:
+            guest.overdue(now)
 
     def stop(self) -> None:
         """Ask every connection to end at its next safe point."""
-        for pump in list(self._pumps):
-            pump.stop()
+        for guest in list(self._guests):
+            guest.stop()
 
     async def drained(self) -> None:
         """Wait until no connection is left."""
@@ -456,23 +500,8 @@ class Connections:
 
     def abort(self) -> None:
         """Cut every connection that is left."""
-        for pump in list(self._pumps):
-            pump.abort()
-
-
-def address_of(name: Any) -> str:
-    """The IP address of a socket name, IPv4-mapped IPv6 as IPv4; `local` for Unix sockets."""
-    if not isinstance(name, tuple):
-        return "local"
-    address = str(name[0])
-    return address[7:] if address.startswith("::ffff:") else address
-
-
-def network_of(peer: str) -> str:
-    """What the limits per address count: an IPv4 address, or the /64 of an IPv6 address."""
-    if ":" not in peer:
-        return peer
-    return str(ipaddress.ip_network((peer.partition("%")[0], 64), strict=False))
+        for guest in list(self._guests):
+            guest.abort()
 
 
 async def _run(waiting: Awaitable[Any]) -> None:

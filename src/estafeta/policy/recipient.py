@@ -1,14 +1,10 @@
 """May this client give this recipient? (A6, A7, D6; RFC 5321 3.6, enhanced codes of RFC 3463.)"""
 
-from estafeta.directory.model import RemoteTarget, Resolution, Status
+from estafeta.directory.model import Resolution, Status
 from estafeta.policy.verdict import Verdict
 
 _OK = Verdict(250, "2.1.5", "Recipient ok")
 _NO_RELAY = Verdict(550, "5.7.1", "Relaying denied: sign in first, or send to an address of this server", "relay")
-# Nothing is accepted that cannot be delivered: there is no way out of this server yet.
-_NO_WAY_OUT = Verdict(
-    550, "5.3.2", "This server does not send mail to other servers; use an address of its own domains", "outward"
-)
 _UNKNOWN = Verdict(550, "5.1.1", "There is no such address here", "unknown")
 _BY_STATUS = {
     Status.UNKNOWN: _UNKNOWN,
@@ -24,7 +20,5 @@ def check_recipient(resolution: Resolution, *, may_relay: bool) -> Verdict:
     if refused is not None:
         return refused
     if resolution.status is Status.NOT_OURS:
-        return _NO_WAY_OUT if may_relay else _NO_RELAY
-    if any(isinstance(target, RemoteTarget) for target in resolution.targets):
-        return _NO_WAY_OUT
+        return _OK if may_relay else _NO_RELAY
     return _OK if resolution.targets else _UNKNOWN

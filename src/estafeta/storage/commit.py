@@ -130,14 +130,12 @@ class GroupCommit:
             if not isinstance(error, ConflictError) or attempts <= 1:
                 raise
             self._transact(jobs, attempts - 1)
-        except IntegrityError as error:
+        except Exception as error:  # noqa: BLE001 - an operation's own fault must not take the others with it
             # Two workers made the same row: the next attempt finds it.
-            if attempts > 1:
+            if attempts > 1 and _is_of_a_constraint(error):
                 self._transact(jobs, attempts - 1)
             else:
                 self._one_by_one(jobs, error)
-        except Exception as error:  # noqa: BLE001 - an operation's own fault must not take the others with it
-            self._one_by_one(jobs, error)
 
     def _one_by_one(self, jobs: Sequence[Job], error: Exception) -> None:
         if len(jobs) == 1:
@@ -312,6 +310,11 @@ def _by_operation(jobs: Sequence[Job]) -> list[tuple[Operation, list[Job]]]:
     for job in jobs:
         groups.setdefault(job.operation, []).append(job)
     return list(groups.items())
+
+
+def _is_of_a_constraint(error: Exception) -> bool:
+    """A violated constraint, said by SQLAlchemy or straight by a driver (PEP 249 gives all the same names)."""
+    return any(kind.__name__ == "IntegrityError" for kind in type(error).__mro__)
 
 
 def _fail(jobs: Sequence[Job], error: EstafetaError) -> None:

@@ -48,6 +48,7 @@ packs = Table(
 #: One row per stored content. `length` is the record's, header included; `size` the content's before compression;
 #: `refs` counts the messages that refer to it, without those in `more_refs`.
 #: envelope, bodystructure, structure, preview: what was parsed at intake (estafeta.mail.scan.MessageSummary).
+#: `ident`: the message in the journal; 0 where it has none.
 contents = Table(
     "contents",
     metadata,
@@ -63,6 +64,7 @@ contents = Table(
     Column("bodystructure", LargeBinary, nullable=False),
     Column("structure", LargeBinary, nullable=False),
     Column("preview", Text, nullable=False),
+    Column("ident", BigInteger, nullable=False, server_default="0"),
 )
 # Contents still in the pack they were born in are found by the range of their ids; only moved ones need an index.
 Index("contents_moved", contents.c.pack_id, sqlite_where=contents.c.moved, postgresql_where=contents.c.moved)

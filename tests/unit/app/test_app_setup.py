@@ -91,8 +91,8 @@ def test_never_over_something_else(tmp_path: Path, kind: str):
 
 
 @pytest.mark.parametrize("site", [Site.SMARTHOST, Site.SATELLITE])
-def test_what_cannot_be_done_yet_is_refused(site: Site):
-    with pytest.raises(EstafetaError, match="outward delivery arrives with the queue"):
+def test_a_site_that_sends_through_another_server_needs_its_name(site: Site):
+    with pytest.raises(EstafetaError, match="name it, as in --smarthost"):
         check_choices(Choices("example.test", "mx.example.test", site))
 
 

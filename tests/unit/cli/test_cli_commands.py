@@ -265,7 +265,9 @@ def test_status_sees_a_full_disk(run: Run):
     [
         ((), 2, "the mail domain is missing"),
         (("--domain", "example.test", "--site", "moon"), 2, "--site must be"),
-        (("--domain", "example.test", "--site", "smarthost"), 1, "outward delivery arrives with the queue"),
+        (("--domain", "example.test", "--site", "smarthost"), 1, "name it, as in --smarthost"),
+        (("--domain", "example.test", "--site", "satellite", "--smarthost", "[mail.isp"), 1, "estafeta: "),
+        (("--domain", "example.test", "--smarthost", "[mail.isp.test]:587"), 1, "--smarthost is for the sites"),
         (("--domain", "example.test", "--port-base", "80"), 1, "port base"),
         (("--domain", "-", "--port-base", "20000"), 1, "estafeta: "),
         (("--domain", "example.test", "--hostname", "a b", "--port-base", "20000"), 1, "hostname"),
@@ -289,6 +291,22 @@ def test_setup_makes_a_home_that_works(run: Run, tmp_path: Path):
     assert run("user", "add", "anna", at=place).status == 0
     assert run("domain", "list", "--json", at=place).json[0]["name"] == "new.test"
     assert run("setup", "--yes", "--domain", "new.test", at=place).status == 1
+
+
+@pytest.mark.parametrize(("site", "domains"), [("smarthost", 1), ("satellite", 0)])
+def test_sites_that_send_through_another_server(run: Run, tmp_path: Path, site: str, domains: int):
+    place = tmp_path / "new"
+    words = ("--domain", "new.test", "--port-base", "21000", "--site", site, "--smarthost", "[mail.isp.test]:587")
+    made = run("setup", "--yes", *words, at=place)
+    assert "smarthost set '[mail.isp.test]:587' USER" in made.out
+    assert len(run("domain", "list", "--json", at=place).json) == domains
+    assert "[mail.isp.test]:587" in run("config", "show", "routing.smarthost", at=place).out
+
+
+def test_a_local_site_sends_nothing_out(run: Run, tmp_path: Path):
+    place = tmp_path / "new"
+    run("setup", "--yes", "--domain", "new.test", "--port-base", "21000", "--site", "local", at=place)
+    assert "off" in run("config", "show", "routing.outward", at=place).out
 
 
 def test_no_home(run: Run, tmp_path: Path):

@@ -15,7 +15,7 @@ def test_every_command_and_setting_is_there():
         assert f"## `{words}`" in pages["commands.md"]
     assert all(f"`{key}`" in pages["settings.md"] for key in SETTINGS)
     assert all(
-        f"`{field.alias or name}`" in pages["settings.md"] or field.alias or name in ("log", "database")
+        f"`{field.alias or name}`" in pages["settings.md"] or field.alias or name in ("log", "database", "lab")
         for name, field in NodeConfig.model_fields.items()
     )
     assert "`port`" in pages["settings.md"]

@@ -12,6 +12,7 @@ from estafeta.core.ids import AccountId, ContentId, PackId
 from estafeta.directory.model import ALL_SERVICES, Account
 from estafeta.directory.settings_model import Auth, Limits, Pop3, Settings
 from estafeta.mailboxes.change import Expunge
+from estafeta.mailboxes.noting import NoteRead
 from estafeta.mailboxes.values import Expunged, Snapshot, SnapshotRow, ranges_of
 from estafeta.net.pump import Pump
 from estafeta.protocols.sasl import ScramKeys, make_scram_keys
@@ -63,6 +64,7 @@ class FakeMailboxes:
         self.cold: set[int] = set()
         self.damaged: set[int] = set()
         self.expunged: list[list[int]] = []
+        self.noted: list[NoteRead] = []
         self.full = False
         self.pieces_read = 0
 
@@ -80,7 +82,15 @@ class FakeMailboxes:
             raise EstafetaError(Kind.TEMPORARY, "The disk is full; try again later.")
         uids = [uid for first, last in wanted.ranges for uid in range(first, last + 1)]
         self.expunged.append(uids)
+        if wanted.reading is not None:
+            self.noted.append(wanted.reading)
         return Expunged(1, ranges_of([uid for uid in uids if self.contents.pop(uid, None) is not None]))
+
+    def note_read(self, wanted: NoteRead) -> "asyncio.Future[int]":
+        self.noted.append(wanted)
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        done.set_result(1)
+        return done
 
     def read_cached(self, location: Location) -> bytes | None:
         uid = location.content_id

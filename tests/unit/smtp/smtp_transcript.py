@@ -21,6 +21,7 @@ from estafeta.protocols.smtp import (
     AuthNeed,
     Chunk,
     Data,
+    Etrn,
     Event,
     Expand,
     Hello,
@@ -158,6 +159,7 @@ _ANSWERS: dict[type, Reply] = {
     Data: replies.START_DATA,
     StartTls: replies.TLS_READY,
     Verify: replies.CANNOT_VERIFY,
+    Etrn: Reply(250, "2.0.0", "OK, sending"),
     Expand: Reply(250, "2.1.5", "<jane@example.test>\n<tim@example.test>"),
 }
 

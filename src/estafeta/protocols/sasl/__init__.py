@@ -1,4 +1,5 @@
-"""SASL (RFC 4422), server side, without I/O: PLAIN, LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS."""
+"""SASL (RFC 4422) without I/O: PLAIN, LOGIN, SCRAM-SHA-256 and SCRAM-SHA-256-PLUS. Here the server side; `client` is
+the other."""
 
 from estafeta.protocols.sasl.exchange import Exchange, Mechanism, Progress, Prompt
 from estafeta.protocols.sasl.mechanisms import MECHANISMS, make_mechanism

@@ -1,4 +1,5 @@
-"""SMTP, submission and LMTP without I/O: the server machine, its events, its settings and its replies."""
+"""SMTP, submission and LMTP without I/O: the server machine, its events, its settings and its replies. The client
+machine is in `client`."""
 
 from estafeta.protocols.smtp.events import (
     Abandoned,
@@ -9,6 +10,7 @@ from estafeta.protocols.smtp.events import (
     Body,
     Chunk,
     Data,
+    Etrn,
     Event,
     Expand,
     Hello,
@@ -33,6 +35,7 @@ __all__ = [
     "Body",
     "Chunk",
     "Data",
+    "Etrn",
     "Event",
     "Expand",
     "Hello",

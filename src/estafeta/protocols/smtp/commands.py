@@ -1,12 +1,14 @@
 """The arguments of SMTP commands: octets after the verb in, an event or the reply that refuses them out.
 
 Grammar: RFC 5321 4.1.1 and 4.1.2, with the parameters of RFC 1870 (SIZE), RFC 6152 (BODY), RFC 3030 (BINARYMIME, BDAT),
-RFC 6531 (SMTPUTF8) and RFC 4954 (AUTH). Addresses themselves are taken apart by `estafeta.mail.address`.
+RFC 6531 (SMTPUTF8), RFC 4954 (AUTH), RFC 3461 (RET, ENVID, NOTIFY, ORCPT), RFC 8689 (REQUIRETLS) and RFC 4865 (HOLDFOR,
+HOLDUNTIL). Addresses themselves are taken apart by `estafeta.mail.address`.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
@@ -30,6 +32,13 @@ _PARAMETER: Final = re.compile(rb"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~\x80-\xf
 _XTEXT: Final = re.compile(rb"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+\Z")
 _HEXCHAR: Final = re.compile(rb"\+([0-9A-F]{2})")
 
+_NOTIFY: Final = frozenset({"SUCCESS", "FAILURE", "DELAY"})
+_ADDRESS_TYPE: Final = re.compile(rb"[A-Za-z0-9-]{1,40}\Z")
+_LONGEST_ORCPT: Final = 500
+_LONGEST_ENVID: Final = 100
+_HOLDFOR: Final = re.compile(rb"[1-9]\d{0,8}\Z")
+_HOLDUNTIL: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z\Z")
+
 _MECHANISM: Final = re.compile(rb"[A-Za-z0-9_-]{1,20}\Z")  # RFC 4422 3.1
 
 Value = int | str | bool | Body
@@ -43,6 +52,7 @@ class Session:
     extended: bool = False
     """The client greeted with EHLO or LHLO."""
     authenticated: bool = False
+    tls: bool = False
 
 
 def parse_hello(argument: bytes) -> str | Reply:
@@ -66,22 +76,26 @@ def parse_mail(argument: bytes, session: Session) -> Mail | Reply:
         return address
     if address is not None and not address.domain:
         return replies.BAD_SENDER  # RFC 5321 4.1.1.3 lets the bare postmaster be a recipient only
+    if "holdfor" in fields and "holduntil" in fields:
+        return replies.BAD_PARAMETER  # RFC 4865 5: one of them
     return Mail(address, **fields) if fields else Mail(address)
 
 
-def parse_rcpt(argument: bytes, *, smtputf8: bool) -> Rcpt | Reply:
-    """`TO:<forward-path> [SP Rcpt-parameters]` (RFC 5321 4.1.1.3). No parameter is known yet."""
+def parse_rcpt(argument: bytes, *, smtputf8: bool, dsn: bool = False) -> Rcpt | Reply:
+    """`TO:<forward-path> [SP Rcpt-parameters]` (RFC 5321 4.1.1.3). `dsn`: those of RFC 3461 are offered."""
     match = _PATH.match(argument, 3) if argument[:3].upper() == b"TO:" else None
     if match is None:
         return replies.RCPT_SYNTAX
     path, rest = match.groups()
-    if rest:
-        parameters = _parameters(rest)
-        return parameters if isinstance(parameters, Reply) else replies.UNKNOWN_PARAMETER
+    fields = _rcpt_parameters(rest, dsn, smtputf8) if rest else {}
+    if isinstance(fields, Reply):
+        return fields
     address = _address(path, smtputf8, replies.BAD_RECIPIENT)
     if isinstance(address, Reply):
         return address
-    return replies.BAD_RECIPIENT if address is None else Rcpt(address)
+    if address is None:
+        return replies.BAD_RECIPIENT
+    return Rcpt(address, **fields) if fields else Rcpt(address)
 
 
 def parse_bdat(argument: bytes) -> tuple[int, bool] | None:
@@ -158,6 +172,90 @@ def _mail_parameters(rest: bytes, session: Session) -> dict[str, Any] | Reply:
     return fields
 
 
+def _rcpt_parameters(rest: bytes, dsn: bool, smtputf8: bool) -> dict[str, str] | Reply:
+    parameters = _parameters(rest)
+    if isinstance(parameters, Reply):
+        return parameters
+    fields: dict[str, str] = {}
+    for keyword, value in parameters.items():
+        if not dsn or keyword not in (b"NOTIFY", b"ORCPT"):
+            return replies.UNKNOWN_PARAMETER
+        parsed = _notify(value) if keyword == b"NOTIFY" else _orcpt(value, smtputf8)
+        if isinstance(parsed, Reply):
+            return parsed
+        fields[keyword.decode("ascii").lower()] = parsed
+    return fields
+
+
+def _notify(value: bytes | None) -> str | Reply:
+    # RFC 3461 4.1: "NEVER" / 1#( "SUCCESS" / "FAILURE" / "DELAY" )
+    words = value.decode("utf-8", "replace").upper().split(",") if value else []
+    if words == ["NEVER"]:
+        return "NEVER"
+    if not words or len(words) != len(set(words)) or not _NOTIFY.issuperset(words):
+        return replies.BAD_PARAMETER
+    return ",".join(words)
+
+
+def _orcpt(value: bytes | None, smtputf8: bool) -> str | Reply:
+    # RFC 3461 4.2: addr-type ";" xtext, at most 500 octets; RFC 6533 3 adds utf-8-addr-xtext and -unitext
+    kind, semicolon, address = (value or b"").partition(b";")
+    if not semicolon or len(value or b"") > _LONGEST_ORCPT or not _ADDRESS_TYPE.match(kind):
+        return replies.BAD_PARAMETER
+    if not _XTEXT.match(address) and not (smtputf8 and not address.isascii()):
+        return replies.BAD_PARAMETER
+    return f"{kind.decode('ascii')};{_unxtext(address)}"
+
+
+def _ret(value: bytes | None, session: Session) -> str | Reply:
+    # RFC 3461 4.3: "FULL" / "HDRS"
+    word = value.decode("utf-8", "replace").upper() if value else ""
+    if not session.settings.dsn:
+        return replies.UNKNOWN_PARAMETER
+    return word if word in ("FULL", "HDRS") else replies.BAD_PARAMETER
+
+
+def _envid(value: bytes | None, session: Session) -> str | Reply:
+    # RFC 3461 4.4: xtext of printable US-ASCII, at most 100 octets
+    if not session.settings.dsn:
+        return replies.UNKNOWN_PARAMETER
+    if value is None or len(value) > _LONGEST_ENVID or not _XTEXT.match(value):
+        return replies.BAD_PARAMETER
+    envid = _unxtext(value)
+    return envid if envid.isascii() and envid.isprintable() else replies.BAD_PARAMETER
+
+
+def _requiretls(value: bytes | None, session: Session) -> bool | Reply:
+    if not session.settings.requiretls or not session.tls:
+        return replies.UNKNOWN_PARAMETER
+    return replies.BAD_PARAMETER if value is not None else True  # RFC 8689 2: no value
+
+
+def _holdfor(value: bytes | None, session: Session) -> int | Reply:
+    # RFC 4865 5: future-release-integer = %x31-39 *8DIGIT
+    if not session.settings.future_release:
+        return replies.UNKNOWN_PARAMETER
+    if value is None or not _HOLDFOR.match(value):
+        return replies.BAD_PARAMETER
+    seconds, most = int(value), int(session.settings.future_release.partition(" ")[0])
+    return seconds if seconds <= most else replies.HOLD_TOO_LONG
+
+
+def _holduntil(value: bytes | None, session: Session) -> int | Reply:
+    # RFC 4865 5: date-time of RFC 3339, in UTC
+    if not session.settings.future_release:
+        return replies.UNKNOWN_PARAMETER
+    text = (value or b"").decode("ascii", "replace").upper()
+    if not _HOLDUNTIL.match(text):
+        return replies.BAD_PARAMETER
+    if text > session.settings.future_release.partition(" ")[2]:
+        return replies.HOLD_TOO_LONG
+    try:
+        return int(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp())
+    except ValueError:
+        return replies.BAD_PARAMETER
+
+
 def _size(value: bytes | None, session: Session) -> int | Reply:
     # RFC 1870 3: size-value = 1*20DIGIT; 6.1: refused at once if it is more than we take.
     if value is None or not value.isdigit() or len(value) > NUMBER_DIGITS:
@@ -188,6 +286,11 @@ def _auth(value: bytes | None, session: Session) -> str | Reply:
         return replies.BAD_PARAMETER
     if value == b"<>" or not session.authenticated:
         return ""  # the word of a client that is not trusted counts as <>
+    return _unxtext(value)
+
+
+def _unxtext(value: bytes) -> str:
+    """RFC 3461 4: hexchar = "+" and two hexadecimal digits."""
     return _HEXCHAR.sub(lambda match: bytes((int(match.group(1), 16),)), value).decode("utf-8", "replace")
 
 
@@ -198,4 +301,9 @@ _MAIL_PARAMETERS: Final[dict[bytes, Callable[[bytes | None, Session], Value | Re
     b"BODY": _body,
     b"SMTPUTF8": _smtputf8,
     b"AUTH": _auth,
+    b"RET": _ret,
+    b"ENVID": _envid,
+    b"REQUIRETLS": _requiretls,
+    b"HOLDFOR": _holdfor,
+    b"HOLDUNTIL": _holduntil,
 }

@@ -4,8 +4,7 @@
 and `AuthNeed` wants `answer_need` unless it is refused with a reply. A 4xx or 5xx reply leaves the state as it was.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -44,7 +43,8 @@ class Mail(NamedTuple):
     """MAIL. `address` is None for the null reverse-path. `size` is what the client declared, in octets.
 
     `auth` is the AUTH= parameter (RFC 4954 5): None if absent, empty for `<>` and from a client that has not
-    authenticated.
+    authenticated. `ret` is FULL, HDRS or empty and `envid` decoded (RFC 3461 4.3, 4.4). `requiretls`: RFC 8689.
+    `holdfor` in seconds, or `holduntil` in epoch seconds (RFC 4865); 0 for neither.
     """
 
     address: Address | None
@@ -52,14 +52,23 @@ class Mail(NamedTuple):
     body: Body = Body.SEVEN_BIT
     smtputf8: bool = False
     auth: str | None = None
+    ret: str = ""
+    envid: str = ""
+    requiretls: bool = False
+    holdfor: int = 0
+    holduntil: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Rcpt:
-    """RCPT. `<Postmaster>` comes without a domain (RFC 5321 4.1.1.3): this host's own."""
+class Rcpt(NamedTuple):
+    """RCPT. `<Postmaster>` comes without a domain (RFC 5321 4.1.1.3): this host's own.
+
+    `notify` is NEVER, or some of SUCCESS, FAILURE and DELAY between commas, or empty; `orcpt` the original recipient
+    with its address type, decoded, as in `rfc822;ana@example.org` (RFC 3461 4.1, 4.2).
+    """
 
     address: Address
-    params: Mapping[str, str | None] = field(default_factory=dict)
+    notify: str = ""
+    orcpt: str = ""
 
 
 class Data(NamedTuple):
@@ -134,6 +143,13 @@ class Verify:
 
 
 @dataclass(frozen=True, slots=True)
+class Etrn:
+    """ETRN, only where the settings offer it (RFC 1985): a domain, `@` and a domain, or `#` and the name of a queue."""
+
+    argument: str
+
+
+@dataclass(frozen=True, slots=True)
 class Expand:
     """EXPN, only where the settings allow it."""
 
@@ -155,5 +171,6 @@ Event = (
     | Authenticated
     | AuthFailed
     | Verify
+    | Etrn
     | Expand
 )

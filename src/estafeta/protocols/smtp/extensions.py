@@ -11,6 +11,8 @@ def extension_lines(settings: SmtpSettings, *, tls: bool) -> list[str]:
         "8BITMIME",  # RFC 6152
         "ENHANCEDSTATUSCODES",  # RFC 2034
     ]
+    if settings.dsn:
+        lines.append("DSN")  # RFC 3461
     if settings.smtputf8:
         lines.append("SMTPUTF8")  # RFC 6531
     if settings.chunking:
@@ -19,6 +21,12 @@ def extension_lines(settings: SmtpSettings, *, tls: bool) -> list[str]:
         lines.append("STARTTLS")  # RFC 3207 4.2: not once TLS is on
     if settings.auth_mechanisms and (tls or not settings.require_tls):
         lines.append("AUTH " + " ".join(settings.auth_mechanisms))  # RFC 4954
+    if settings.requiretls and tls:
+        lines.append("REQUIRETLS")  # RFC 8689 2: only inside TLS
+    if settings.future_release:
+        lines.append(f"FUTURERELEASE {settings.future_release}")  # RFC 4865 4
+    if settings.etrn:
+        lines.append("ETRN")  # RFC 1985
     if settings.expn:
         lines.append("EXPN")
     if settings.mode is not Mode.LMTP:

@@ -66,6 +66,14 @@ class SmtpSettings:
     """CHUNKING and BINARYMIME (RFC 3030)."""
     smtputf8: bool = True
     """RFC 6531."""
+    dsn: bool = False
+    """RFC 3461: RET and ENVID on MAIL, NOTIFY and ORCPT on RCPT."""
+    requiretls: bool = False
+    """RFC 8689."""
+    future_release: str = ""
+    """RFC 4865 4: the longest time in seconds, and the last moment as YYYY-MM-DDTHH:MM:SSZ. Empty: not offered."""
+    etrn: bool = False
+    """RFC 1985."""
     expn: bool = False
     """RFC 5321 7.3: EXPN tells list members to anyone who asks, so it is off unless wanted."""
     bare_lf: BareLf = BareLf.REJECT

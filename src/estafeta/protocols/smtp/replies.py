@@ -99,10 +99,13 @@ BDAT_SYNTAX = Reply(
     501, "5.5.4", "Syntax: BDAT octets, or BDAT octets LAST; closing, for the octets cannot be told from commands"
 )
 AUTH_SYNTAX = Reply(501, "5.5.4", "Syntax: AUTH mechanism, or AUTH mechanism initial-response in base64")
+ETRN_SYNTAX = Reply(501, "5.5.4", "Syntax: ETRN domain, ETRN @domain or ETRN #queue")
+ETRN_IN_TRANSACTION = Reply(503, "5.5.1", "ETRN is not possible during a transaction")
 BAD_SENDER = Reply(501, "5.1.7", "This is no valid sender address")
 BAD_RECIPIENT = Reply(501, "5.1.3", "This is no valid recipient address")
 BAD_PARAMETER = Reply(501, "5.5.4", "A parameter is malformed or given twice")
 UNKNOWN_PARAMETER = Reply(555, "5.5.4", "A parameter is not known here")
+HOLD_TOO_LONG = Reply(501, "5.5.4", "That is later than EHLO says a message can be kept")
 NEEDS_SMTPUTF8 = Reply(553, "5.6.7", "An address outside ASCII needs the SMTPUTF8 parameter on MAIL")
 NOT_OFFERED = Reply(502, "5.5.1", "This command is not offered here")
 HELLO_FIRST = Reply(503, "5.5.1", "Send HELO or EHLO first (LHLO in LMTP)")

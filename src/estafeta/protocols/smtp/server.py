@@ -4,8 +4,8 @@ Octets go in with `feed`, events come out of `next_event`, answers go back in, o
 `take_output`. Nothing that a client sends makes it raise, and the same octets give the same output whole, byte by byte
 or split anywhere.
 
-Extensions: PIPELINING, SIZE, 8BITMIME, SMTPUTF8, ENHANCEDSTATUSCODES, CHUNKING, BINARYMIME, AUTH, STARTTLS, LIMITS.
-Left out: DSN, DELIVERBY, FUTURERELEASE, MT-PRIORITY, ETRN.
+Extensions: PIPELINING, SIZE, 8BITMIME, SMTPUTF8, ENHANCEDSTATUSCODES, CHUNKING, BINARYMIME, AUTH, STARTTLS, LIMITS,
+DSN, ETRN, REQUIRETLS, FUTURERELEASE. Left out: DELIVERBY, MT-PRIORITY.
 
 `COMMANDS` at the end says which command is legal when. Who may do what is for the server to decide, event by event.
 The parts: `conversation` (one event, one answer), `auth`, `transaction`, and here the session and the table.
@@ -19,7 +19,7 @@ from typing import Final
 
 from estafeta.protocols.smtp import replies
 from estafeta.protocols.smtp.commands import parse_hello, parse_lookup
-from estafeta.protocols.smtp.events import Expand, Hello, HelloKind, StartTls, Verify
+from estafeta.protocols.smtp.events import Etrn, Expand, Hello, HelloKind, StartTls, Verify
 from estafeta.protocols.smtp.extensions import extension_lines
 from estafeta.protocols.smtp.framing import Fault
 from estafeta.protocols.smtp.limits import AUTH_LINE, BareLf, Mode, SmtpSettings
@@ -217,6 +217,15 @@ class SmtpServer(TransactionConversation):
         self._ask(event(*parsed), partial(self._lookup_answered, parsed[1]))
         return None
 
+    def _etrn_command(self, argument: bytes) -> Reply | None:
+        if not self.settings.etrn:
+            return replies.NOT_OFFERED
+        name = argument.decode("utf-8", "replace")
+        if not name or " " in name or not name.isascii():
+            return replies.ETRN_SYNTAX
+        self._ask(Etrn(name), self._say)
+        return None
+
     def _lookup_answered(self, smtputf8: bool, reply: Reply) -> None:
         before, self._utf8 = self._utf8, self._utf8 or smtputf8
         self._say(reply)
@@ -287,6 +296,7 @@ _BEFORE_MAIL: Final = {
 }
 _AFTER_MAIL: Final = {State.CONNECTED: replies.HELLO_FIRST, State.GREETED: replies.MAIL_FIRST}
 _UNTIL_BDAT: Final = {**_AFTER_MAIL, State.BDAT: replies.BDAT_BEGUN}
+_NO_ETRN: Final = dict.fromkeys(_IN_TRANSACTION, replies.ETRN_IN_TRANSACTION)
 _NO_TRANSACTION: Final = dict.fromkeys(_IN_TRANSACTION, replies.AUTH_IN_TRANSACTION)
 
 
@@ -323,6 +333,7 @@ COMMANDS: Final[Mapping[bytes, Command]] = {
     b"HELP": Command(SmtpServer._help_command, idle=True),
     b"VRFY": Command(_lookup(Verify), wants_tls=True, wants_auth=True, idle=True),
     b"EXPN": Command(_lookup(Expand), wants_tls=True, wants_auth=True, idle=True),
+    b"ETRN": Command(SmtpServer._etrn_command, _NO_ETRN, modes=_ESMTP, extended=True, wants_tls=True, idle=True),
     b"QUIT": Command(SmtpServer._quit_command, bare=True),
     b"SEND": _OBSOLETE,
     b"SAML": _OBSOLETE,

@@ -32,6 +32,7 @@ class TransactionConversation(AuthConversation):
     def __init__(self, settings: SmtpSettings) -> None:
         super().__init__(settings)
         self.state: State = CONNECTED
+        self.tls = False
         self.transaction: Mail | None = None
         """The MAIL of the transaction that is under way."""
         self._extended = False
@@ -60,7 +61,7 @@ class TransactionConversation(AuthConversation):
     # MAIL and RCPT
 
     def _session(self) -> Session:
-        return Session(self.settings, self._extended, self.authenticated is not None)
+        return Session(self.settings, self._extended, self.authenticated is not None, self.tls)
 
     def _mail_command(self, argument: bytes) -> Reply | None:
         limit = self.settings.max_transactions
@@ -88,7 +89,7 @@ class TransactionConversation(AuthConversation):
             # RFC 5321 4.5.3.1.10: the client sends to those that were taken, so this must not cost it the session.
             self._say(replies.TOO_MANY_RECIPIENTS)
             return None
-        rcpt = parse_rcpt(argument, smtputf8=self._utf8)
+        rcpt = parse_rcpt(argument, smtputf8=self._utf8, dsn=self.settings.dsn and self._extended)
         if isinstance(rcpt, Reply):
             return rcpt
         self._ask(rcpt, self._rcpt_answered)

@@ -100,8 +100,9 @@ async def _mark_seen(session: ImapSession, selected: Selected, uids: "array[int]
     if not unseen:
         return False
     ranges = partial(ranges_of, unseen)
+    made = await session.made(len(unseen), ranges)
     stored = await session.mailboxes.store_flags(
-        StoreFlags(folder.account_id, folder.mailbox_id, await session.made(len(unseen), ranges), "add", SEEN)
+        StoreFlags(folder.account_id, folder.mailbox_id, made, "add", SEEN, reader=session.reader)
     )
     selected.touched(stored.modseq, silent=True)
     return bool(stored.modseq)

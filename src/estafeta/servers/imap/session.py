@@ -104,6 +104,11 @@ class ImapSession:
         return self.service.shared.mailboxes
 
     @property
+    def reader(self) -> str:
+        """Who reads, for the journal; empty where it does not ask."""
+        return str(self.user.address) if self.settings.note_reading else ""
+
+    @property
     def user(self) -> Account:
         """Who signed in; only for commands that come after that."""
         if self.account is None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from estafeta.directory.settings_model import ImapSecurity, Settings
+from estafeta.directory.settings_outward import JournalLevel
 from estafeta.policy.networks import Networks
 
 
@@ -30,6 +31,8 @@ class ImapSettings:
     default_folders: tuple[str, ...] = ()
     administrators: frozenset[str] = frozenset()
     """Addresses in lower case."""
+    note_reading: bool = False
+    """The journal has who read what."""
 
 
 def imap_settings(settings: Settings, *, hostname: str, tls_available: bool) -> ImapSettings:
@@ -52,4 +55,5 @@ def imap_settings(settings: Settings, *, hostname: str, tls_available: bool) -> 
         compress=imap.compress,
         default_folders=imap.default_folders,
         administrators=frozenset(address.lower() for address in imap.administrators),
+        note_reading=settings.journal.level is JournalLevel.FULL,
     )

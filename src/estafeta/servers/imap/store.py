@@ -85,7 +85,16 @@ async def _store(
     unchanged_since = event.unchanged_since
     for mode, (flags, keywords) in changes:
         stored: Stored = await session.mailboxes.store_flags(
-            StoreFlags(folder.account_id, folder.mailbox_id, ranges, mode, flags, frozenset(keywords), unchanged_since)
+            StoreFlags(
+                folder.account_id,
+                folder.mailbox_id,
+                ranges,
+                mode,
+                flags,
+                frozenset(keywords),
+                unchanged_since,
+                session.reader,
+            )
         )
         # What the client is told of the flags now, the end need not repeat. RFC 9051 6.4.6: with .SILENT it is told
         # all the same when somebody else was at work meanwhile, or it would never hear of what they changed.

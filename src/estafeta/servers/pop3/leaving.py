@@ -26,9 +26,10 @@ def quit_session(session: Pop3Session, event: events.Quit) -> Awaitable[None] | 
 
 async def _update(session: Pop3Session, maildrop: Maildrop) -> None:
     machine, uids = session.machine, maildrop.deleted_uids()
+    wanted = Expunge(maildrop.account_id, INBOX, ranges_of(uids), reading=maildrop.reading())
     try:
         # A message that somebody else removed meanwhile is no error: it is gone, as was wished.
-        await session.service.shared.mailboxes.expunge(Expunge(maildrop.account_id, INBOX, ranges_of(uids)))
+        await session.service.shared.mailboxes.expunge(wanted)
     except EstafetaError as error:
         # RFC 1939 6: "-ERR some deleted messages not removed"
         log.warning("not removed peer=%s count=%d cause=%r", session.pump.peer, len(uids), error.private)

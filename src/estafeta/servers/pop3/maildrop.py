@@ -14,8 +14,10 @@ from operator import attrgetter
 from pathlib import Path
 
 from estafeta.core.errors import EstafetaError, Kind
-from estafeta.core.ids import AccountId
-from estafeta.mailboxes.values import Snapshot, SnapshotRow
+from estafeta.core.ids import INBOX, AccountId
+from estafeta.journal.records import Code
+from estafeta.mailboxes.noting import MOST_NOTED, NoteRead
+from estafeta.mailboxes.values import Snapshot, SnapshotRow, ranges_of
 
 _TIME_OCTETS = 20
 _SIZE = attrgetter("size")
@@ -65,10 +67,13 @@ class MaildropLock:
 class Maildrop:
     """Messages numbered from 1 (RFC 1939 5). Numbers never change within a session, whatever arrives or goes."""
 
-    __slots__ = ("_deleted", "_rows", "_total", "_validity", "account_id", "lock", "octets")
+    __slots__ = ("_deleted", "_read", "_rows", "_total", "_validity", "account_id", "lock", "octets", "reader")
 
-    def __init__(self, account_id: AccountId, snapshot: Snapshot, lock: MaildropLock) -> None:
+    def __init__(self, account_id: AccountId, snapshot: Snapshot, lock: MaildropLock, reader: str = "") -> None:
         self.account_id = account_id
+        self.reader = reader
+        """Who reads, for the journal; empty where it does not ask."""
+        self._read: set[int] = set()
         self.lock = lock
         self._validity = snapshot.uid_validity
         self._rows = snapshot.rows
@@ -99,6 +104,17 @@ class Maildrop:
         """Take all marks away."""
         self._deleted.clear()
         self.octets = self._total
+
+    def note_read(self, row: SnapshotRow) -> None:
+        """A message was sent to its reader."""
+        if self.reader and len(self._read) < MOST_NOTED:
+            self._read.add(row.uid)
+
+    def reading(self) -> NoteRead | None:
+        """What was read, for the journal."""
+        if not self._read:
+            return None
+        return NoteRead(self.account_id, INBOX, ranges_of(self._read), Code.READ_POP, self.reader)
 
     def deleted_uids(self) -> list[int]:
         """What QUIT removes."""

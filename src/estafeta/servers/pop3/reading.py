@@ -36,17 +36,18 @@ def _send(session: Pop3Session, number: int, lines: int | None) -> Awaitable[Non
     content = session.service.shared.mailboxes.read_cached(row.location)
     if content is None:
         return _read(session, row, lines)
-    _answer(session, content, lines)
+    _answer(session, row, content, lines)
     return None
 
 
 async def _read(session: Pop3Session, row: SnapshotRow, lines: int | None) -> None:
-    _answer(session, await session.service.shared.mailboxes.read(row.location), lines)
+    _answer(session, row, await session.service.shared.mailboxes.read(row.location), lines)
 
 
-def _answer(session: Pop3Session, content: bytes, lines: int | None) -> None:
+def _answer(session: Pop3Session, row: SnapshotRow, content: bytes, lines: int | None) -> None:
     if lines is None:
         session.machine.ok_content(content, Text.OCTETS, len(content))
+        _was_read(session, row)
     else:
         session.machine.ok_content(Head(lines).feed(content), Text.TOP_OF_MESSAGE)
 
@@ -61,9 +62,16 @@ async def _stream(session: Pop3Session, row: SnapshotRow, lines: int | None) -> 
         else:
             session.machine.begin_content(Text.TOP_OF_MESSAGE)
         await _send_pieces(session, first, pieces, Head(lines) if lines is not None else None)
+        if lines is None:
+            _was_read(session, row)
     finally:
         if isinstance(pieces, AsyncGenerator):
             await pieces.aclose()
+
+
+def _was_read(session: Pop3Session, row: SnapshotRow) -> None:
+    if session.maildrop is not None:
+        session.maildrop.note_read(row)
 
 
 async def _send_pieces(session: Pop3Session, piece: bytes, rest: AsyncIterator[bytes], head: Head | None) -> None:

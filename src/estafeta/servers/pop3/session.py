@@ -5,6 +5,7 @@ The commands are in `access` (CAPA, STLS), `signin` (USER, PASS, APOP), `sasl` (
 waits for the disk or for a slow peer returns an awaitable.
 """
 
+import asyncio
 import logging
 import secrets
 import time
@@ -118,6 +119,7 @@ class Pop3Session:
         maildrop, self.maildrop = self.maildrop, None
         if maildrop is not None:
             maildrop.lock.release()
+            self._note_reading(maildrop)
         return maildrop
 
     def clear_text_refused(self) -> bool:
@@ -137,6 +139,12 @@ class Pop3Session:
 
     # inside
 
+    def _note_reading(self, maildrop: Maildrop) -> None:
+        """Nobody waits for it: a session may end while the journal cannot be written."""
+        reading = maildrop.reading()
+        if reading is not None:
+            self.service.shared.mailboxes.note_read(reading).add_done_callback(_look_at)
+
     async def _wait(self, waiting: Awaitable[None]) -> None:
         try:
             await waiting
@@ -155,3 +163,9 @@ class Pop3Session:
             self.pump.abort()
         else:
             answer_error(self.machine, error)
+
+
+def _look_at(noted: "asyncio.Future[int]") -> None:
+    """What a note in the journal came to."""
+    if not noted.cancelled() and (error := noted.exception()) is not None:
+        log.warning("reading not recorded cause=%r", str(error))

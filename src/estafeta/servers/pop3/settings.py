@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from estafeta.directory.settings_model import Pop3Security, Settings
+from estafeta.directory.settings_outward import JournalLevel
 from estafeta.policy.networks import Networks
 
 
@@ -25,6 +26,8 @@ class Pop3Settings:
     login_delay_seconds: int = 0
     max_bad_commands: int = 10
     max_sign_ins: int = 3
+    note_reading: bool = False
+    """The journal has who read what."""
 
 
 def pop3_settings(settings: Settings, *, hostname: str, tls_available: bool) -> Pop3Settings:
@@ -43,4 +46,5 @@ def pop3_settings(settings: Settings, *, hostname: str, tls_available: bool) -> 
         login_delay_seconds=pop3.login_delay_seconds,
         max_bad_commands=pop3.max_bad_commands,
         max_sign_ins=auth.max_attempts_per_session,
+        note_reading=settings.journal.level is JournalLevel.FULL,
     )

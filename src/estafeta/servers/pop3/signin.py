@@ -134,6 +134,7 @@ async def _open(session: Pop3Session, account: Account, lock: MaildropLock) -> N
     snapshot = await session.service.shared.mailboxes.snapshot(account.account_id, INBOX)
     if session.gone:
         return
-    maildrop = session.maildrop = Maildrop(account.account_id, snapshot, lock)
+    reader = str(account.address) if session.settings.note_reading else ""
+    maildrop = session.maildrop = Maildrop(account.account_id, snapshot, lock, reader)
     session.machine.signed_in(account.language)
     session.machine.ok(Text.SIGNED_IN, maildrop.count, maildrop.octets)

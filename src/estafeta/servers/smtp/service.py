@@ -5,14 +5,18 @@ keep those they began with.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from estafeta.core.ids import AccountId
 from estafeta.directory.model import Resolution
 from estafeta.directory.settings_model import Settings
 from estafeta.intake.accept import Intake
+from estafeta.intake.planning import Planner
+from estafeta.journal.records import Record
 from estafeta.mail.address import Address
 from estafeta.net.pump import Connections, Pump
 from estafeta.net.tls import TlsOffer
@@ -40,8 +44,15 @@ class Shared:
     addresses: Addresses
     sign_in: SignIn
     intake: Intake
+    planner: Planner
     space: Space
     usage: Callable[[AccountId], Awaitable[tuple[int, int]]]
+    #: Records of the journal that belong to no commit.
+    note: Callable[[Record], None]
+    #: Has what waits for a domain (or all below `@domain`) sent now; how many destinations that are.
+    start_queue: Callable[[str], Awaitable[int]]
+    #: Why a sender may not post to the list with this address; "" when it may. Asks the database: for a thread.
+    check_post: Callable[[str, Address | None], str]
 
 
 class SmtpService:
@@ -56,7 +67,10 @@ class SmtpService:
         hostname: str,
         tls: TlsOffer | None,
         loop: asyncio.AbstractEventLoop,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        self.clock = clock
+        self.note = shared.note
         self.shared = shared
         self.mode = mode
         self.hostname = hostname
@@ -76,7 +90,8 @@ class SmtpService:
         self._clear = Networks(settings.auth.clear_text_networks)
         self._offer_auth = Networks(settings.smtp.advertise_auth_networks)
         self._offer_tls = Networks(settings.smtp.advertise_tls_networks)
-        self._made: dict[tuple[bool, ...], SmtpSettings] = {}
+        self._made: dict[tuple[object, ...], SmtpSettings] = {}
+        self._served = frozenset(settings.batch.serve_domains)
         self.connections.limits = connection_limits(settings, settings.smtp.session_seconds)
 
     def __call__(self) -> Pump:
@@ -99,7 +114,7 @@ class SmtpService:
         """What the machine may offer this peer, in or out of TLS."""
         offer_tls = self.tls is not None and peer in self._offer_tls
         may_auth = (tls or peer in self._clear) and self._auth_here(peer)
-        key = (tls, offer_tls, may_auth, self._must_auth(peer))
+        key = (tls, offer_tls, may_auth, self._must_auth(peer), self._last_release())
         made = self._made.get(key)
         if made is None:
             made = self._made[key] = self._make(*key)
@@ -113,7 +128,22 @@ class SmtpService:
     def _must_auth(self, peer: str) -> bool:
         return self.mode is Mode.SUBMISSION and self.settings.submission.require_auth and peer not in self.relays
 
-    def _make(self, tls: bool, offer_tls: bool, may_auth: bool, must_auth: bool) -> SmtpSettings:
+    def serves(self, name: str) -> bool:
+        """Whether ETRN may ask for this: a registered domain, or `@` and one of them or a domain above them."""
+        domain = name.removeprefix("@")
+        if name.startswith("@"):
+            return any(served == domain or served.endswith(f".{domain}") for served in self._served)
+        return domain in self._served
+
+    def _last_release(self) -> str:
+        """The parameters of FUTURERELEASE (RFC 4865 4), to the hour: for submission only."""
+        most = self.settings.queue.max_release_seconds
+        if self.mode is not Mode.SUBMISSION or not most:
+            return ""
+        until = datetime.fromtimestamp((self.clock() + most) // 3600 * 3600 + 3600, UTC)
+        return f"{most} {until:%Y-%m-%dT%H:%M:%SZ}"
+
+    def _make(self, tls: bool, offer_tls: bool, may_auth: bool, must_auth: bool, future_release: str) -> SmtpSettings:
         settings = self.settings
         smtp = settings.smtp
         submission = self.mode is Mode.SUBMISSION
@@ -130,6 +160,10 @@ class SmtpService:
             require_auth=must_auth,
             chunking=smtp.chunking,
             smtputf8=smtp.smtputf8,
+            dsn=settings.notices.dsn,
+            requiretls=True,
+            future_release=future_release,
+            etrn=bool(self._served) and self.mode is Mode.SMTP,
             expn=smtp.expn,
             bare_lf=BareLf(smtp.bare_lf.value),
             max_line=smtp.max_command_bytes,

@@ -11,11 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from estafeta.core.errors import EstafetaError, Kind
-from estafeta.directory.model import Account, LocalTarget, Resolution, Service
-from estafeta.intake.accept import Origin, Receipt, Reception, Recipient
+from estafeta.directory.model import Account, ListTarget, Resolution, Service, Status
+from estafeta.intake.accept import Receipt, Reception, Stored
+from estafeta.intake.conditions import Conditions, Origin, Recipient, owner_of
+from estafeta.journal.records import Code, Record
 from estafeta.mail.address import Address
 from estafeta.mail.trace import with_protocol
-from estafeta.mailboxes.deliver import Outcome
 from estafeta.net.pump import Pump
 from estafeta.policy.recipient import check_recipient
 from estafeta.policy.sender import check_sender
@@ -26,6 +27,7 @@ from estafeta.protocols.smtp.events import Event, HelloKind
 from estafeta.protocols.smtp.limits import Mode
 from estafeta.protocols.smtp.replies import Reply
 from estafeta.protocols.smtp.server import SmtpServer
+from estafeta.routing.rewriting import Field
 from estafeta.servers.signin import acts_as_itself
 from estafeta.servers.smtp.errors import DISK_LOW, error_reply, verdict_reply
 
@@ -38,6 +40,11 @@ _GUESSING = Reply(421, "4.7.0", "Too many unknown recipients; closing")
 _NOT_YOU = Reply(535, "5.7.8", "You may only act as yourself")
 _TOO_BIG = Reply(552, "5.3.4", "The message is larger than this address takes")
 _FULL = Reply(452, "4.2.2", "The mailbox is full; try again later")
+_ETRN_STARTED = Reply(250, "2.0.0", "OK, what waits for {} is on its way")
+_ETRN_NOTHING = Reply(251, "2.0.0", "OK, nothing waits for {}")
+_ETRN_REFUSED = Reply(459, "4.7.1", "Mail for {} is not fetched from here: ask the postmaster to register it")
+_CODES = {"relay": Code.RELAY_REFUSED}
+"""What the journal says of a refused recipient; all other reasons are 9W."""
 
 
 class SmtpSession:
@@ -52,6 +59,7 @@ class SmtpSession:
         "_pump",
         "_reception",
         "_recipients",
+        "_sender",
         "_service",
         "_unknown",
         "machine",
@@ -65,6 +73,7 @@ class SmtpSession:
         self._esmtp = False
         self._account: Account | None = None
         self._mail: events.Mail | None = None
+        self._sender: Address | None = None
         self._recipients: list[Recipient] = []
         self._limit = 0
         self._reception: Reception | None = None
@@ -82,6 +91,7 @@ class SmtpSession:
             self.machine.greeting()
         else:
             log.info("refused peer=%s reason=%r", pump.peer, refusal)
+            self._service.note(Record(0, Code.CONNECTION_REFUSED, peer=pump.peer, text=refusal))
             self.machine.refuse_session(421, "4.7.0", refusal)
 
     def handle(self, event: Event) -> Awaitable[None] | None:
@@ -108,22 +118,47 @@ class SmtpSession:
 
     def _mail_from(self, event: events.Mail) -> Awaitable[None] | None:
         self._mail = event
+        self._sender = event.address
         self._recipients = []
         self._limit = self._service.settings.smtp.max_message_bytes
         if self._service.shared.space.low:
             self.machine.answer(DISK_LOW)
             return None
+        rewriter = self._service.shared.planner.rewriter
+        if rewriter and event.address is not None:
+            self._sender = rewriter.rewrite_address(event.address, Field.ENVELOPE_FROM)
         if self._account is None or event.address is None:
             self.machine.answer(replies.SENDER_OK)
             return None
+        if rewriter and (real := rewriter.check_address(event.address)) != event.address:
+            return self._check_exists(real, partial(self._lookup, event.address, self._judge_sender))
         return self._lookup(event.address, self._judge_sender)
+
+    async def _check_exists(self, real: Address, go_on: Callable[[], Awaitable[None] | None]) -> None:
+        """Row Q4, rules with the letter X: an address counts only if the one that it stands for is somebody's here."""
+        try:
+            resolution = await asyncio.to_thread(self._service.shared.addresses.resolve, real)
+        except EstafetaError as error:
+            self._failed(error)
+            return
+        if not resolution.targets or resolution.status is Status.NOT_OURS:
+            self._refuse_recipient(real, Verdict(550, "5.1.1", f"There is no {real} here", "unknown"))
+        elif (waiting := go_on()) is not None:
+            await waiting
 
     def _judge_sender(self, address: Address, resolution: Resolution) -> None:
         verdict = check_sender(resolution, self._account, self._service.settings.relay.sender_must_be)
         self._say(verdict, address)
 
     def _rcpt(self, event: events.Rcpt) -> Awaitable[None] | None:
-        return self._lookup(event.address, self._judge_recipient)
+        address, planner = event.address, self._service.shared.planner
+        if planner.rewriter:
+            address = planner.rewriter.rewrite_address(address, Field.ENVELOPE_TO)
+        address = planner.unhidden(address, may_relay=self._may_relay())
+        go_on = partial(self._lookup, address, partial(self._judge_recipient, event))
+        if planner.rewriter and (real := planner.rewriter.check_address(address)) != address:
+            return self._check_exists(real, go_on)
+        return go_on()
 
     def _lookup(self, address: Address, judge: Callable[[Address, Resolution], Any]) -> Awaitable[None] | None:
         """Resolve from memory if we can, else in a thread."""
@@ -143,26 +178,49 @@ class SmtpSession:
         if waiting is not None:
             await waiting
 
-    def _judge_recipient(self, address: Address, resolution: Resolution) -> Awaitable[None] | None:
-        verdict = check_recipient(resolution, may_relay=self._may_relay())
+    def _judge_recipient(self, event: events.Rcpt, address: Address, resolution: Resolution) -> Awaitable[None] | None:
+        planner = self._service.shared.planner
+        resolution = planner.with_routes(address, resolution)
+        may_relay = self._may_relay() or planner.is_backup_for(address)
+        verdict = check_recipient(resolution, may_relay=may_relay)
         if not verdict.accepted:
             self._refuse_recipient(address, verdict)
             return None
+        recipient = planner.place(address, resolution, self._sender)
+        if isinstance(recipient, Verdict):
+            self._refuse_recipient(address, recipient)
+            return None
+        if event.notify or event.orcpt:
+            recipient = recipient._replace(notify=event.notify, orcpt=event.orcpt)
         limit = resolution.max_message_bytes
         declared = (self._mail.size if self._mail is not None else None) or 0
         if limit and declared > limit:
             self.machine.answer(_TOO_BIG)
             return None
-        targets = tuple(target for target in resolution.targets if isinstance(target, LocalTarget))
-        if any(target.quota_bytes or target.quota_messages for target in targets):
-            return self._check_quota(address, targets, limit, declared)
-        self._take_recipient(address, targets, limit)
+        lists = [target.key for target in resolution.targets if isinstance(target, ListTarget) and target.restricted]
+        limited = any(target.quota_bytes or target.quota_messages for target in recipient.targets)
+        if lists or limited:
+            return self._ask_more(recipient, lists, limit, declared)
+        self._take_recipient(recipient, limit)
         return None
 
-    async def _check_quota(self, address: Address, targets: tuple[LocalTarget, ...], limit: int, declared: int) -> None:
+    async def _ask_more(self, recipient: Recipient, lists: list[str], limit: int, declared: int) -> None:
+        """What only the database knows: who may post to a list (D3: refused here, nothing has to go back later)."""
+        try:
+            for key in lists:
+                reason = await asyncio.to_thread(self._service.shared.check_post, key, self._sender)
+                if reason:
+                    self._refuse_recipient(recipient.address, Verdict(550, "5.7.2", reason.rstrip("."), "list"))
+                    return
+        except EstafetaError as error:
+            self._failed(error)
+            return
+        await self._check_quota(recipient, limit, declared)
+
+    async def _check_quota(self, recipient: Recipient, limit: int, declared: int) -> None:
         """R7: a full mailbox is known before the content is sent. The commit looks again."""
         try:
-            for target in targets:
+            for target in recipient.targets:
                 used, messages = await self._service.shared.usage(target.account_id)
                 too_large = target.quota_bytes and used + declared >= target.quota_bytes
                 if too_large or (target.quota_messages and messages >= target.quota_messages):
@@ -171,10 +229,10 @@ class SmtpSession:
         except EstafetaError as error:
             self._failed(error)
             return
-        self._take_recipient(address, targets, limit)
+        self._take_recipient(recipient, limit)
 
-    def _take_recipient(self, address: Address, targets: tuple[LocalTarget, ...], limit: int) -> None:
-        self._recipients.append(Recipient(address, targets))
+    def _take_recipient(self, recipient: Recipient, limit: int) -> None:
+        self._recipients.append(recipient)
         if limit:
             self._limit = min(self._limit or limit, limit)
         self.machine.answer(replies.RECIPIENT_OK)
@@ -182,6 +240,8 @@ class SmtpSession:
     def _refuse_recipient(self, address: Address, verdict: Verdict) -> None:
         if verdict.reason == "unknown":
             self._unknown += 1
+        code = _CODES.get(verdict.reason, Code.REJECTED)
+        self._service.note(Record(0, code, str(address), self._pump.peer, text=f"{verdict.code} {verdict.text}"))
         if self._unknown > self._service.settings.smtp.max_unknown_recipients:
             self.machine.answer(_GUESSING)
         else:
@@ -191,11 +251,11 @@ class SmtpSession:
         if self._service.shared.space.low:
             self.machine.answer(DISK_LOW)
             return
-        mail = self._mail
         self._reception = self._service.shared.intake.open(
-            mail.address if mail is not None else None,
+            self._sender,
             self._recipients,
             self._origin(),
+            self._conditions(),
             max_bytes=self._limit,
             max_hops=self._service.settings.smtp.max_received_hops,
         )
@@ -221,7 +281,7 @@ class SmtpSession:
         done.add_done_callback(partial(self._finished, reception, event.size))
         return done
 
-    def _finished(self, reception: Reception, size: int, done: "asyncio.Future[list[Outcome]]") -> None:
+    def _finished(self, reception: Reception, size: int, done: "asyncio.Future[Stored]") -> None:
         error = done.exception()
         if error is None:
             self._service.messages += 1
@@ -233,13 +293,12 @@ class SmtpSession:
             self._failed(EstafetaError(Kind.TEMPORARY, "The message could not be stored; try again later."))
 
     def _acknowledge(self, receipt: Receipt, size: int) -> None:
-        mail, recipients = self._mail, self._recipients
         log.info(
             "accepted id=%s peer=%s from=<%s> to=%d size=%d",
             receipt.ident,
             self._pump.peer,
-            "" if mail is None or mail.address is None else mail.address,
-            len(recipients),
+            self._sender or "",
+            len(self._recipients),
             size,
         )
         fine = Reply(250, "2.0.0", f"Accepted as {receipt.ident}")
@@ -326,6 +385,20 @@ class SmtpSession:
     def _expand(self, event: events.Expand) -> Awaitable[None] | None:
         return self._named(event.argument, self._judge_expand)
 
+    async def _etrn(self, event: events.Etrn) -> None:
+        """RFC 1985: start what waits for a domain, if its servers may fetch it here."""
+        name = event.argument.lower()
+        if not self._service.serves(name):
+            self.machine.answer(_filled(_ETRN_REFUSED, event.argument))
+            return
+        try:
+            waiting = await self._service.shared.start_queue(name)
+        except EstafetaError as error:
+            self._failed(error)
+            return
+        log.info("etrn peer=%s domain=%r waiting=%d", self._pump.peer, name, waiting)
+        self.machine.answer(_filled(_ETRN_STARTED if waiting else _ETRN_NOTHING, event.argument))
+
     def _named(self, argument: str, judge: Callable[[Address, Resolution], Any]) -> Awaitable[None] | None:
         local, _, domain = argument.strip("<>").rpartition("@")
         return self._lookup(Address(local or domain, domain if local else ""), judge)
@@ -360,8 +433,27 @@ class SmtpSession:
             ),
             helo=self._helo if not hidden else "localhost",
             client=pump.peer if not hidden else "127.0.0.1",
+            peer=pump.peer,
+            login=self._account.address if self._account is not None else "",
             tls=_tls_words(tls) if tls is not None else None,
             repair=mode is Mode.SUBMISSION and self._service.settings.submission.add_missing_fields,
+        )
+
+    def _conditions(self) -> Conditions:
+        account, mail, service = self._account, self._mail, self._service
+        if mail is None:
+            return Conditions()
+        release = mail.holduntil or (service.clock() + mail.holdfor if mail.holdfor else 0)
+        return Conditions(
+            owner=account.account_id if account is not None else owner_of(self._pump.peer),
+            utf8=mail.smtputf8,
+            binary=mail.body is events.Body.BINARY,
+            require_tls=mail.requiretls,
+            envid=mail.envid,
+            ret=mail.ret,
+            release_ms=int(release * 1000),
+            language=account.language if account is not None else "",
+            trusted=self._may_relay(),
         )
 
     def _say(self, verdict: Verdict, address: Address) -> None:
@@ -389,7 +481,12 @@ _HANDLERS: dict[type[Any], Callable[[SmtpSession, Any], Awaitable[None] | None]]
     events.AuthFailed: SmtpSession._auth_failed,
     events.Verify: SmtpSession._verify,
     events.Expand: SmtpSession._expand,
+    events.Etrn: SmtpSession._etrn,
 }
+
+
+def _filled(reply: Reply, name: str) -> Reply:
+    return reply._replace(text=reply.text.format(name))
 
 
 def _tls_words(tls: Any) -> str:

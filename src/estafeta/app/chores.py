@@ -1,0 +1,51 @@
+"""The periodic work of a node that needs nothing but the store: compaction, journal receivers."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from estafeta.app.config import Node
+from estafeta.app.daylog import day_of, remove_old
+from estafeta.app.jobs import DAY, HOUR, Job
+from estafeta.directory.settings import SiteSettings
+from estafeta.journal.receivers import tend
+from estafeta.storage.compact import compact
+from estafeta.storage.database import Database
+from estafeta.storage.packs import Packs
+
+log = logging.getLogger("estafeta.jobs")
+
+
+def make_jobs(
+    node: Node, database: Database, packs: Packs, settings: SiteSettings, stopping: Callable[[], bool]
+) -> list[Job]:
+    """The jobs of one worker; `stopping` is asked at every safe point."""
+
+    def compaction() -> None:
+        percent = settings.current.store.compact_dead_percent
+        report = compact(database, packs, dead_percent=percent, stopping=stopping)
+        if report.packs:
+            log.info("compacted", extra={"packs": report.packs, "freed_bytes": report.freed_bytes})
+
+    def receivers() -> None:
+        journal = settings.current.journal
+        tend(
+            database,
+            max_bytes=journal.max_receiver_mib << 20,
+            max_age_ms=journal.receiver_days * DAY * 1000,
+            keep_ms=journal.keep_days * DAY * 1000,
+            now_ms=int(time.time() * 1000),
+            stopping=stopping,
+        )
+
+    def logs() -> None:
+        days = settings.current.journal.keep_log_days
+        if days:
+            remove_old(node.log_file, days, day_of(time.time()))
+
+    # Logs are each node's own.
+    return [
+        Job(f"logs-{node.config.hostname}", DAY, logs),
+        Job("compact", HOUR, compaction),
+        Job("journal-receivers", HOUR, receivers),
+    ]

@@ -1,0 +1,320 @@
+"""Everything of a worker that has to do with mail for others: built, kept current, stopped.
+
+`Outward` is made before the services, since they ask it where recipients go; `start` begins delivery.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any
+
+from estafeta.app.batches import TOPIC as BATCH_TOPIC
+from estafeta.app.batches import Batches
+from estafeta.app.context import WorkerContext
+from estafeta.app.jobs import DAY, Job
+from estafeta.app.notes import Notes
+from estafeta.app.reports import report_message
+from estafeta.certificates.store import CertificateStore
+from estafeta.core.clock import LabClock
+from estafeta.core.errors import EstafetaError
+from estafeta.delivery.connection_options import Credentials
+from estafeta.delivery.courier import Courier
+from estafeta.delivery.joining import Joiner
+from estafeta.delivery.notices import Notifier
+from estafeta.delivery.outfit import Outfit
+from estafeta.delivery.ownaddresses import OwnAddresses
+from estafeta.delivery.tlscontexts import TlsContexts
+from estafeta.delivery.tlspolicy import TlsPolicies
+from estafeta.delivery.tlsreports import TlsReporter
+from estafeta.delivery.tlsresults import TlsResults
+from estafeta.directory.hostcredentials import HostCredentials
+from estafeta.directory.model import Resolution
+from estafeta.directory.resolver import Resolver
+from estafeta.directory.service import Directory
+from estafeta.directory.settings import SiteSettings
+from estafeta.dns.resolver import DnsResolver
+from estafeta.intake.accept import Intake
+from estafeta.intake.conditions import owner_of
+from estafeta.intake.idents import Idents
+from estafeta.intake.planning import Planner
+from estafeta.intake.posting import ListPost, Posting, confirmations
+from estafeta.journal.daily import daily_report
+from estafeta.journal.filtering import Recording
+from estafeta.lists.agent import ListAgent
+from estafeta.lists.moderating import moderate, remove_expired
+from estafeta.lists.values import Moderated
+from estafeta.mail.address import Address, parse_address
+from estafeta.mailboxes.service import Mailboxes, Submit
+from estafeta.net.pump import Watch
+from estafeta.queue.accepting import accept
+from estafeta.queue.choosing import Choice, find_places
+from estafeta.queue.destinations import TOPIC
+from estafeta.queue.operating import Action, Change, change
+from estafeta.queue.values import EntryFlag, Place
+from estafeta.routing.table import RouteTable, build_route_table
+from estafeta.routing.values import HopKind
+
+log = logging.getLogger("estafeta.outward")
+
+_FLUSH_TICKS = 60
+_REFRESH_TICKS = 3600
+
+
+class Outward:
+    """Mail for others, in one worker."""
+
+    def __init__(
+        self,
+        context: WorkerContext,
+        mailboxes: Mailboxes,
+        submit: Submit,
+        resolver: Resolver,
+        directory: Directory,
+        settings: SiteSettings,
+        node_key: bytes,
+        watch: Callable[[str], Watch | None],
+    ) -> None:
+        self._context = context
+        self._settings = settings
+        self._resolver = resolver
+        self._directory = directory
+        self._submit = submit
+        self._database = mailboxes.database
+        self.clock = context.node.make_clock()
+        hostname = context.config.hostname
+        current = settings.current
+        self.notes = Notes(submit, Recording(current.journal.level))
+        self.idents = Idents(context.index)
+        self._routes = self._build_routes()
+        self.planner = Planner(current, self._routes, hostname, self._resolve, self.idents, self.clock)
+        posting = Posting(self.planner)
+        self.notifier = Notifier(
+            hostname=hostname,
+            settings=lambda: settings.current.notices,
+            plan=posting.notice,
+            new_ident=self._new_ident,
+            clock=self.clock,
+            language_of=self._language_of,
+            is_list_bounce=directory.is_list_bounce,
+        )
+        self.intake = Intake(
+            mailboxes,
+            mailboxes.packs,
+            mailboxes.database,
+            planner=self.planner,
+            idents=self.idents,
+            submit=submit,
+            confirm=partial(confirmations, self.notifier),
+            hostname=hostname,
+            clock=self.clock,
+        )
+        self.dns = DnsResolver()
+        self.dns.use(current.dns, current.routing.host_table)
+        contexts = TlsContexts(CertificateStore(context.home.certificates), settings)
+        self._contexts = contexts
+        self.policies = TlsPolicies(mailboxes.database, submit, self.dns, settings, self.clock, contexts)
+        self.tls_results = TlsResults(submit, settings, self.clock)
+        self._credentials = HostCredentials(mailboxes.database, node_key, self.clock)
+        agent = ListAgent(
+            directory=directory,
+            settings=settings,
+            hostname=lambda: hostname,
+            plan=posting.letter,
+            new_ident=self._new_ident,
+            clock=self.clock,
+        )
+        self.outfit = Outfit(
+            mailboxes=mailboxes,
+            submit=submit,
+            resolver=self.dns,
+            policies=self.policies,
+            contexts=contexts,
+            tls_results=self.tls_results,
+            notifier=self.notifier,
+            routes=lambda: self._routes,
+            credentials=self._find_credentials,
+            agents={
+                HopKind.LOCAL: posting.relocate,
+                HopKind.LIST: ListPost(agent, self._moderate),
+                HopKind.JOIN: Joiner(mailboxes, settings, posting.relocate, self._now_ms),
+            },
+            settings=settings,
+            hostname=hostname,
+            own_addresses=self._own_addresses,
+            new_ident=self._new_ident,
+            clock=self.clock,
+            watch=watch,
+        )
+        self.courier = Courier(self.outfit, f"{hostname}:{context.index}")
+        self.batches = Batches(self.courier, f"{hostname}:{context.index}")
+        self._posting = posting
+        self._tls_reporter = TlsReporter(
+            mailboxes.database,
+            submit,
+            self.dns,
+            self.post,
+            settings,
+            hostname=hostname,
+            contact=f"postmaster@{hostname}",
+        )
+        self._ticks = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Begin delivery."""
+        self.courier.start()
+
+    async def stop(self) -> None:
+        """Finish what is under way."""
+        await self.batches.stop()
+        await self.courier.stop()
+        for task in self._tasks:
+            task.cancel()
+        self.notes.flush()
+        self.policies.close()
+        self.dns.close()
+        try:
+            await self.tls_results.flush()
+        except EstafetaError as error:
+            log.warning("results of TLS were not kept", extra={"cause": error.private or error.public})
+
+    def use(self) -> None:
+        """The settings changed, or the directory: routes know which domains are ours."""
+        current = self._settings.current
+        self._routes = self._build_routes()
+        self.planner.use(current, self._routes)
+        self.dns.use(current.dns, current.routing.host_table)
+        self.notes.recording = Recording(current.journal.level)
+        self.courier.use()
+
+    def forget_directory(self) -> None:
+        """The directory changed."""
+        self._routes = self._build_routes()
+        self.planner.routes = self._routes
+
+    def reload(self) -> None:
+        """Certificates may have changed."""
+        self._contexts.forget()
+
+    def heard(self, topic: str) -> None:
+        """A topic of the bus."""
+        if topic == TOPIC:
+            self._look_at_clock()
+            self.courier.wake()
+        elif topic.startswith("queue:"):
+            self.courier.more_for(int(topic.removeprefix("queue:")))
+        elif topic == BATCH_TOPIC:
+            self.batches.begin()
+
+    def tick(self) -> None:
+        """Every second."""
+        self._ticks += 1
+        self.notes.flush()
+        self._look_at_clock()
+        self.batches.tick()
+        if self._ticks % _FLUSH_TICKS == 0:
+            self._background(self.tls_results.flush(), "results of TLS")
+        if self._ticks % _REFRESH_TICKS == 0:
+            self._background(self.policies.refresh(), "policies of MTA-STS")
+
+    async def post(self, sender: str, recipients: Sequence[str], content: bytes) -> None:
+        """Send a message of the server's own: a report. Durable when this returns."""
+        make = partial(
+            self._posting.letter,
+            content,
+            sender,
+            recipients,
+            flags=EntryFlag.NOTICE,
+            owner=owner_of("reports"),
+            parent=0,
+            language="",
+        )
+        made = await asyncio.to_thread(make)
+        await self._submit(accept, (made.acceptance,), (made.content,))
+
+    def chores(self, loop: asyncio.AbstractEventLoop) -> list[Job]:
+        """Daily work that sends mail. Each runs in a thread."""
+
+        def statistics() -> None:
+            to = self._settings.current.journal.report_to
+            if to:
+                hostname = self._context.config.hostname
+                report = daily_report(self._database, self.clock(), hostname=hostname)
+                content = report_message(report, to, hostname, self._new_ident(), self.clock())
+                asyncio.run_coroutine_threadsafe(self.post("", (to,), content), loop).result()
+
+        def tls_reports() -> None:
+            asyncio.run_coroutine_threadsafe(self._tls_reporter.send(self.clock()), loop).result()
+
+        def held_posts() -> None:
+            remove_expired(self._database, self.clock())
+
+        return [
+            Job("daily-report", DAY, statistics),
+            Job("tls-reports", DAY, tls_reports),
+            Job("held-posts", DAY, held_posts),
+        ]
+
+    def _look_at_clock(self) -> None:
+        if isinstance(self.clock, LabClock) and self.clock.jumped():
+            self.courier.look_again()
+
+    async def start_queue(self, name: str) -> int:
+        """ETRN (RFC 1985): what waits for a domain, with `@` also for all below it, goes now; how much that is."""
+        domain = name.removeprefix("@")
+        choices = [Choice(domain=domain), *([Choice(domain=f"*.{domain}")] if name.startswith("@") else [])]
+        portions = await asyncio.to_thread(self._find_places, choices)
+        for portion in portions:
+            await self._submit(change, Change(Action.RETRY, portion, self._now_ms(), "ETRN"), ())
+        return sum(map(len, portions))
+
+    def _find_places(self, choices: Sequence[Choice]) -> list[tuple[Place, ...]]:
+        with self._database.read() as conn:
+            return [portion for choice in choices for portion in find_places(conn, choice)]
+
+    def _moderate(self, decisions: Sequence[Moderated]) -> None:
+        moderate(self._database, decisions, clock=self.clock)
+
+    def _now_ms(self) -> int:
+        return int(self.clock() * 1000)
+
+    def _background(self, work: Coroutine[Any, Any, object], what: str) -> None:
+        task = asyncio.get_running_loop().create_task(_logged(work, what))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _build_routes(self) -> RouteTable:
+        return build_route_table(self._settings.current.routing, self._resolver.is_local)
+
+    def _new_ident(self) -> int:
+        return self.idents.number(self.clock())
+
+    def _resolve(self, address: Address) -> Resolution:
+        return self._resolver.cached(address) or self._resolver.resolve(address)
+
+    def _language_of(self, sender: str) -> str:
+        """The language of one of our users, for notices; "" for others. Asks the directory."""
+        if self._resolver.resolve(parse_address(sender)).account_id is None:
+            return ""
+        return self._directory.get_user(sender).language
+
+    async def _find_credentials(self, host: str, port: int) -> Credentials | None:
+        found = await asyncio.to_thread(self._credentials.find_credentials, host, port)
+        return None if found is None else Credentials(found.user, found.password)
+
+    def _own_addresses(self) -> OwnAddresses:
+        """IP addresses that are ours, so that mail never goes round in circles: those of the settings and listeners."""
+        bound = {sock.getsockname()[0] for _, sock in self._context.sockets if sock.family != socket.AF_UNIX}
+        return OwnAddresses((*self._settings.current.local.addresses, *bound))
+
+
+async def _logged(work: Coroutine[Any, Any, object], what: str) -> None:
+    """Work that nobody waits for: what went wrong is in the log."""
+    try:
+        await work
+    except EstafetaError as error:
+        log.warning("not done", extra={"what": what, "cause": error.private or error.public})
+    except Exception:
+        log.exception("not done", extra={"what": what})

@@ -1,0 +1,115 @@
+"""Which messages a command of `estafeta queue` means: options that many of them share, as one value."""
+
+import functools
+import inspect
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from estafeta.cli.since import parse_moment
+
+if TYPE_CHECKING:
+    from estafeta.queue.choosing import Choice
+
+_IDENT = re.compile(r"[0-9a-f]{11,16}")
+_LAST = 1 << 63
+
+
+class Selection(NamedTuple):
+    """What was asked for, all of which must be so. Patterns may have * and ?."""
+
+    idents: list[str] | None = None
+    sender: str = ""
+    recipient: str = ""
+    domain: str = ""
+    destination: str = ""
+    older: str = ""
+    newer: str = ""
+    held: bool | None = None
+    everything: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing was said."""
+        return self == Selection(idents=self.idents) and not self.idents
+
+    @property
+    def only_destination(self) -> bool:
+        """A destination was named, and nothing besides."""
+        return bool(self.destination) and self == Selection(idents=self.idents, destination=self.destination)
+
+    def choice(self, now_ms: int, *, default: bool = False) -> "Choice":
+        """As the queue reads it. `default`: nothing said means everything; otherwise that is a BadParameter."""
+        from estafeta.queue.choosing import Choice
+
+        if self.is_empty and not default:
+            raise typer.BadParameter("say which messages: idents, options such as --sender or --domain, or --all")
+        if self.everything and self != Selection(self.idents, everything=True):
+            raise typer.BadParameter("--all means all: leave the other options out")
+        now = now_ms / 1000
+        return Choice(
+            tuple(parse_ident(one) for one in self.idents or ()),
+            self.sender,
+            self.recipient,
+            self.domain.removeprefix("@"),
+            self.destination,
+            parse_moment(self.older, now) if self.older else 0,
+            parse_moment(self.newer, now) if self.newer else 0,
+            self.held,
+            self.is_empty or self.everything,
+        )
+
+
+def parse_ident(text: str) -> int:
+    """The number of an ident as logs have it; marks of `mailq` (* ! #) may follow. BadParameter otherwise."""
+    plain = text.strip().lower().rstrip("*!#")
+    if not _IDENT.fullmatch(plain) or int(plain, 16) >= _LAST:
+        raise typer.BadParameter(
+            f"{text!r} is no ident of a message, such as 1a1fdbdb10678db4; other ways to say which: --sender,"
+            " --recipient, --domain, --destination"
+        )
+    return int(plain, 16)
+
+
+_PARAMETERS: dict[str, tuple[Any, Any]] = {
+    "idents": (Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Idents as in logs.")], None),
+    "sender": (
+        Annotated[str, typer.Option("--sender", metavar="ADDRESS", help="From whom, with * and ?; <> for notices.")],
+        "",
+    ),
+    "recipient": (Annotated[str, typer.Option("--recipient", metavar="ADDRESS", help="To whom, with * and ?.")], ""),
+    "domain": (Annotated[str, typer.Option("--domain", help="Recipients in this domain, with * and ?.")], ""),
+    "destination": (
+        Annotated[
+            str,
+            typer.Option("--destination", metavar="HOP", help="Next hop: mx:example.org, or its domain or host."),
+        ],
+        "",
+    ),
+    "older": (Annotated[str, typer.Option("--older", metavar="TIME", help="Came before: 2d, 2026-03-01.")], ""),
+    "newer": (Annotated[str, typer.Option("--newer", metavar="TIME", help="Came since: 2h, 2026-03-01 14:30.")], ""),
+    "held": (Annotated[bool | None, typer.Option("--held/--not-held", help="Only what is held, or is not.")], None),
+    "everything": (Annotated[bool, typer.Option("--all", help="Everything in the queue.")], False),
+}
+
+
+def selecting(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options above; they come to it as one `Selection`, its parameter `selection`."""
+
+    @functools.wraps(command)
+    def with_options(**values: Any) -> None:
+        chosen = Selection(**{name: values.pop(name) for name in Selection._fields})
+        command(selection=chosen, **values)
+
+    own = inspect.signature(command).parameters.values()
+    shared = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+        for name, (annotation, default) in _PARAMETERS.items()
+    ]
+    kept = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own if one.name != "selection"]
+    everything = [*kept[:1], *shared, *kept[1:]]
+    with_options.__signature__ = inspect.Signature(everything)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {one.name: one.annotation for one in everything}
+    return with_options

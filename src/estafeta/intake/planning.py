@@ -1,0 +1,369 @@
+"""From recipients to what is committed: deliveries here, an entry of the queue, and records of the journal.
+
+`Planner.place` says where one recipient goes; it asks the directory's answer and the routes, both in memory. `arrange`
+makes the `Acceptance` of a message whose content was scanned. `plan` does all of it for a message of our own: a notice,
+a message of a list, one that was waiting. Nothing is written from here.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from estafeta.core.backoff import RetryRules, parse_retry_rules
+from estafeta.core.ids import AccountId
+from estafeta.directory.model import ListTarget, LocalTarget, RemoteTarget, Resolution, Status
+from estafeta.directory.settings_model import Settings
+from estafeta.directory.settings_outward import JournalLevel
+from estafeta.intake.conditions import PLAIN, Conditions, Onward, Origin, Recipient
+from estafeta.intake.idents import Idents
+from estafeta.journal.filtering import Recording
+from estafeta.journal.records import Code, Record, detail
+from estafeta.mail.address import Address, domain_key, parse_address
+from estafeta.mail.scan import MessageScanner, MessageSummary
+from estafeta.mailboxes.values import Arrival, Delivery
+from estafeta.policy.verdict import Verdict
+from estafeta.queue.values import Acceptance, EntryFlag, Lane, NewEntry, NewRecipient
+from estafeta.routing.rewriting import Rewriter, build_rewriter
+from estafeta.routing.route import read_percent, route
+from estafeta.routing.table import RouteTable
+from estafeta.routing.values import HERE, HopKind, NextHop
+
+# So many recipients are named in the record of a reception; each has records of its own as well.
+_NAMED = 20
+
+_NO_WAY_OUT = Verdict(
+    550, "5.3.2", "This server does not send mail to other servers; use an address of its own domains", "outward"
+)
+
+Clock = Callable[[], float]
+
+
+class Message(NamedTuple):
+    """A message whose content is known: `ident` as a number, `skip` octets in front that do not go out, `now_ms`;
+    `tls_optional`: its header says that TLS is not required (RFC 8689 3)."""
+
+    ident: int
+    sender: Address | None
+    summary: MessageSummary
+    size: int
+    skip: int
+    now_ms: int
+    eight_bit: bool = False
+    urgent: bool = False
+    tls_optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """What the settings say, made ready."""
+
+    retry: RetryRules
+    warn_ms: int
+    journal: JournalLevel
+    subjects: bool
+    outward: bool
+    join: bool
+    recording: Recording
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Policies":
+        """From the settings of the site."""
+        queue = settings.queue
+        return cls(
+            parse_retry_rules(queue.retry_rules),
+            queue.warn_after_seconds * 1000,
+            settings.journal.level,
+            settings.journal.subjects,
+            settings.routing.outward,
+            settings.split.join,
+            Recording(settings.journal.level, settings.journal.subjects),
+        )
+
+
+class Planner:
+    """Makes plans for one worker. `resolve` asks the directory (it may wait for the database)."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        routes: RouteTable,
+        hostname: str,
+        resolve: Callable[[Address], Resolution],
+        idents: Idents,
+        clock: Clock = time.time,
+    ) -> None:
+        self._hostname = hostname
+        self._resolve = resolve
+        self._idents = idents
+        self._clock = clock
+        self.use(settings, routes)
+
+    def use(self, settings: Settings, routes: RouteTable) -> None:
+        """Take new settings."""
+        self.policies = Policies.of(settings)
+        self.rewriter: Rewriter = build_rewriter(
+            settings.rewrite, qualify_domain=settings.local.qualify_domain, host_name=self._hostname
+        )
+        self.routes = routes
+
+    # Where a recipient goes
+
+    def place(self, address: Address, resolution: Resolution, sender: Address | None) -> Recipient | Verdict:
+        """The mailboxes and next hops of a recipient that policy accepted, or why routing refuses it."""
+        here = [target for target in resolution.targets if isinstance(target, LocalTarget)]
+        if len(here) == len(resolution.targets) and here:
+            return Recipient(address, tuple(here))
+        onward = []
+        for target in resolution.targets:
+            if isinstance(target, LocalTarget):
+                continue
+            if isinstance(target, ListTarget):
+                onward.append(Onward(NextHop(HopKind.LIST, target.key).key, str(target.address)))
+                continue
+            found = route(target.address, self.routes, sender=sender)
+            if not self.policies.outward:
+                return _NO_WAY_OUT
+            if found.hop is None:
+                if len(resolution.targets) == 1:
+                    return Verdict(found.code or 550, found.status or "5.1.2", found.text, "no route")
+                continue  # the others get it; an alias with one bad address is not refused
+            onward.append(Onward(found.hop.key, str(found.address)))
+        if not here and not onward:
+            return Verdict(550, "5.1.2", "None of the addresses that this one stands for can be reached", "no route")
+        return Recipient(address, tuple(here), tuple(onward))
+
+    def unhidden(self, address: Address, *, may_relay: bool) -> Address:
+        """RFC 1123 5.2.16: `user@host` for `user%host@here`, where that is switched on and for who may relay."""
+        return read_percent(address, self.routes) if may_relay and "%" in address.local else address
+
+    def with_routes(self, address: Address, resolution: Resolution) -> Resolution:
+        """The resolution, but for an address of our own domains that nobody has here and that a route leads elsewhere
+        (a forwarding hub, or a rule)."""
+        if resolution.status is not Status.UNKNOWN or route(address, self.routes).hop is None:
+            return resolution
+        return Resolution(Status.REMOTE, (RemoteTarget(address),), resolution.reason)
+
+    def is_backup_for(self, address: Address) -> bool:
+        """Whether mail for this domain of others is taken from everybody, and passed on (row Q1)."""
+        return domain_key(address.domain) in self.routes.backup_domains
+
+    # What is committed
+
+    def arrange(
+        self, message: Message, recipients: Sequence[Recipient], origin: Origin, conditions: Conditions
+    ) -> tuple[Acceptance, list[tuple[int, ...]]]:
+        """What to commit for a message, and for each recipient which deliveries are its."""
+        if conditions.release_ms > message.now_ms:
+            recipients = [_waiting(recipient) for recipient in recipients]
+        deliveries, places = _deliveries(recipients)
+        records = self._records(message, recipients, origin, conditions)
+        entry = self._entry(message, recipients, conditions)
+        arrival = None
+        if deliveries:
+            here = records if entry is None else ()
+            arrival = Arrival(message.summary, deliveries, message.now_ms, message.now_ms, here, message.ident)
+            records = () if entry is None else records
+        return Acceptance(message.summary, arrival, entry, records), places
+
+    def plan(
+        self,
+        content: bytes,
+        sender: Address | None,
+        recipients: Sequence[Recipient | Address],
+        origin: Origin,
+        conditions: Conditions = PLAIN,
+        *,
+        skip: int = 0,
+        ident: int = 0,
+        urgent: bool = False,
+    ) -> tuple[Acceptance, list[tuple[Address, Verdict]]]:
+        """A message of our own as it is committed, and the verdicts on recipients that cannot be reached.
+
+        Asks the directory, so it belongs in a thread. Addresses are resolved and routed; `Recipient`s are taken as they
+        are. `ident` 0: a new one."""
+        now = self._clock()
+        scanner = MessageScanner()
+        scanner.feed(content)
+        placed: list[Recipient] = []
+        refused: list[tuple[Address, Verdict]] = []
+        for one in recipients:
+            found = one if isinstance(one, Recipient) else self.find(one, sender)
+            if isinstance(found, Recipient):
+                placed.append(found)
+            elif isinstance(one, Address):
+                refused.append((one, found))
+        message = Message(
+            ident or self._idents.number(now),
+            sender,
+            scanner.close(),
+            len(content),
+            skip,
+            int(now * 1000),
+            eight_bit=not content.isascii(),
+            urgent=urgent,
+        )
+        acceptance, _ = self.arrange(message, placed, origin, conditions)
+        return acceptance, refused
+
+    def find(self, address: Address, sender: Address | None) -> Recipient | Verdict:
+        """Resolve and place an address that one of our own parts writes to: any domain may be its."""
+        resolution = self._resolve(address)
+        if resolution.targets:
+            return self.place(address, resolution, sender)
+        if resolution.status is Status.DISABLED:
+            return Recipient(address, (), (Onward(HERE.key, str(address)),))
+        return Verdict(550, "5.1.1", resolution.reason or f"There is no {address} here", str(resolution.status))
+
+    def _entry(self, message: Message, recipients: Sequence[Recipient], conditions: Conditions) -> NewEntry | None:
+        onward = [(recipient, one) for recipient in recipients for one in recipient.onward]
+        if not onward:
+            return None
+        sender = "" if message.sender is None else str(message.sender)
+        due = max(message.now_ms, conditions.release_ms)
+        return NewEntry(
+            message.ident,
+            sender,
+            conditions.owner,
+            tuple([self._queued(recipient, one, due, bool(sender)) for recipient, one in onward]),
+            message.size,
+            message.now_ms,
+            Lane.HIGH if message.urgent else Lane.NORMAL,
+            _flags(message, conditions),
+            message.skip,
+            conditions.envid,
+            conditions.ret,
+            conditions.language,
+            message.summary.subject[:200] if self.policies.subjects else "",
+        )
+
+    def _queued(self, recipient: Recipient, onward: Onward, due_ms: int, warn: bool) -> NewRecipient:
+        policies, notify = self.policies, recipient.notify
+        domain = onward.address.rpartition("@")[2]
+        lifetime = policies.retry.find(domain, "*").lifetime_ms
+        wanted = warn and policies.warn_ms and (not notify or "DELAY" in notify) and policies.warn_ms < lifetime
+        return NewRecipient(
+            onward.hop,
+            onward.address,
+            due_ms,
+            due_ms + lifetime,
+            due_ms + policies.warn_ms if wanted else 0,
+            notify,
+            recipient.orcpt
+            or (f"rfc822;{recipient.address}" if notify or str(recipient.address) != onward.address else ""),
+        )
+
+    # What the journal says
+
+    def _records(
+        self, message: Message, recipients: Sequence[Recipient], origin: Origin, conditions: Conditions
+    ) -> tuple[Record, ...]:
+        level = self.policies.journal
+        if level is JournalLevel.OFF:
+            return ()
+        onward = any(recipient.onward for recipient in recipients)
+        records = [self._reception(message, recipients, origin, conditions, relayed=onward)]
+        if level is JournalLevel.FULL:
+            for recipient in recipients:
+                records.extend(_resolved(message.ident, recipient))
+                records.extend(
+                    Record(message.ident, Code.QUEUED, one.address, detail=detail(hop=one.hop))
+                    for one in recipient.onward
+                )
+        return tuple(records)
+
+    def _reception(
+        self,
+        message: Message,
+        recipients: Sequence[Recipient],
+        origin: Origin,
+        conditions: Conditions,
+        *,
+        relayed: bool,
+    ) -> Record:
+        summary = message.summary
+        peer = origin.peer or origin.client
+        named = f"{origin.helo} [{peer}]" if origin.helo and peer else origin.helo or peer
+        return Record(
+            message.ident,
+            Code.RECEIVED_RELAY if relayed else Code.RECEIVED_LOCAL,
+            "" if message.sender is None else str(message.sender),
+            named,
+            message.size,
+            origin.protocol,
+            detail(
+                subject=summary.subject[:200] if self.policies.subjects else "",
+                message_id=summary.message_id,
+                to=[str(recipient.address) for recipient in recipients[:_NAMED]],
+                recipients=len(recipients) if len(recipients) > _NAMED else 0,
+                tls=origin.tls,
+                login=origin.login,
+                envid=conditions.envid,
+                release_ms=conditions.release_ms,
+                parent=f"{conditions.parent:x}" if conditions.parent else "",
+            ),
+        )
+
+
+def _resolved(ident: int, recipient: Recipient) -> list[Record]:
+    """A record of what an address stands for, unless that is just itself."""
+    names = [one.address for one in recipient.onward]
+    if len(recipient.targets) + len(names) == 1 and (not names or names[0] == str(recipient.address)):
+        return []
+    words = ", ".join([*names, *(f"mailbox {target.account_id}" for target in recipient.targets)][:_NAMED])
+    return [Record(ident, Code.RESOLVED, str(recipient.address), text=words)]
+
+
+def _waiting(recipient: Recipient) -> Recipient:
+    """RFC 4865: until it is released nothing of it goes anywhere; then its address is looked up anew."""
+    return recipient._replace(targets=(), onward=(Onward(HERE.key, str(recipient.address)),))
+
+
+def _flags(message: Message, conditions: Conditions) -> EntryFlag:
+    wanted = (
+        (message.eight_bit, EntryFlag.EIGHT_BIT),
+        (conditions.utf8, EntryFlag.UTF8),
+        (conditions.binary, EntryFlag.BINARY),
+        (conditions.require_tls, EntryFlag.REQUIRE_TLS),
+        (conditions.notice, EntryFlag.NOTICE),
+        (not conditions.trusted, EntryFlag.FOREIGN),
+        (conditions.verp, EntryFlag.VERP),
+        (message.tls_optional, EntryFlag.TLS_OPTIONAL),
+    )
+    flags = EntryFlag.NONE
+    for there, flag in wanted:
+        if there:
+            flags |= flag
+    return flags
+
+
+def _deliveries(recipients: Sequence[Recipient]) -> tuple[tuple[Delivery, ...], list[tuple[int, ...]]]:
+    """One delivery per mailbox, however many recipients mean it, and for each recipient which deliveries are its.
+
+    The quota is binding where one recipient means one mailbox. Where several share a fate (an alias, one reply for
+    all), it was checked at RCPT, and a mailbox may go over it by this one message rather than lose it.
+    """
+    order: dict[AccountId, int] = {}
+    limits: dict[AccountId, tuple[int, int]] = {}
+    names: list[str] = []
+    places = []
+    for recipient in recipients:
+        mine = []
+        for target in recipient.targets:
+            place = order.setdefault(target.account_id, len(order))
+            if place == len(names):
+                names.append(str(recipient.address))
+            mine.append(place)
+            limits[target.account_id] = target.quota_bytes, target.quota_messages
+        places.append(tuple(mine))
+    if not order:
+        return (), places
+    if len(recipients) == 1 and len(order) == 1 and not recipients[0].onward:
+        [(account, (octets, messages))] = limits.items()
+        return (Delivery(account, quota_bytes=octets, quota_messages=messages, address=names[0]),), places
+    return tuple([Delivery(account, address=names[place]) for account, place in order.items()]), places
+
+
+def sender_of(text: str) -> Address | None:
+    """The reverse-path as the queue keeps it."""
+    return parse_address(text) if text else None

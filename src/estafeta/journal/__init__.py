@@ -1,0 +1,1 @@
+"""One record for each transition of each message, in the commit of the transition; stories and statistics from them."""

@@ -1,0 +1,1 @@
+"""Distribution lists at work: what comes to a list's addresses becomes mail for members, letters, and changes."""
