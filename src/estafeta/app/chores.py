@@ -9,6 +9,8 @@ from estafeta.app.daylog import day_of, remove_old
 from estafeta.app.jobs import DAY, HOUR, Job
 from estafeta.directory.settings import SiteSettings
 from estafeta.journal.receivers import tend
+from estafeta.queue.operating import prune
+from estafeta.storage.commit import Item
 from estafeta.storage.compact import compact
 from estafeta.storage.database import Database
 from estafeta.storage.packs import Packs
@@ -43,9 +45,17 @@ def make_jobs(
         if days:
             remove_old(node.log_file, days, day_of(time.time()))
 
+    def queue_memory() -> None:
+        before_ms = int((time.time() - DAY) * 1000)
+        forgotten = 1
+        while forgotten and not stopping():
+            with database.write() as tx:
+                [forgotten] = prune(tx, [Item(before_ms, ())])
+
     # Logs are each node's own.
     return [
         Job(f"logs-{node.config.hostname}", DAY, logs),
         Job("compact", HOUR, compaction),
+        Job("queue-memory", HOUR, queue_memory),
         Job("journal-receivers", HOUR, receivers),
     ]

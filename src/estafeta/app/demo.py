@@ -48,7 +48,9 @@ def prepare(home: Home) -> Demo:
     if not home.config_file.exists():
         base = listening.free_port_base(_ADDRESS, ports(0).values(), FIRST_BASE)
         moved_from = FIRST_BASE if base != FIRST_BASE else 0
-        set_up(home, Choices(DOMAIN, HOSTNAME, port_base=base), lambda node: populate(node, DOMAIN, {}))
+        # A demonstration on somebody's desk writes to nobody in the world.
+        settings: dict[str, str | bool] = {"routing.outward": False}
+        set_up(home, Choices(DOMAIN, HOSTNAME, port_base=base), lambda node: populate(node, DOMAIN, {}, settings))
     node = load_node(home)
     return Demo(node, _new_passwords(node), moved_from)
 
@@ -97,8 +99,11 @@ s.sendmail('{alice}', '{bob}', 'Subject: Hello from Python')"
     curl -sk imaps://{_ADDRESS}:{imaps}/'INBOX;MAILINDEX=1' -u {bob}:{bob_password}
     curl -sk pop3s://{_ADDRESS}:{pop3s}/1 -u {bob}:{bob_password}
 
-  How it is, from another terminal:
+  How it is, and what became of the message, from another terminal:
     {sys.argv[0]} --home {demo.node.home.root} status
+    {sys.argv[0]} --home {demo.node.home.root} message trace {bob}
+
+  Mail to other servers is off here (`config set routing.outward on`); `estafeta lab` plays the world.
 
   Ctrl-C ends it.
 """

@@ -10,12 +10,16 @@ import socket
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from estafeta.app import control, listening, pidfile
 from estafeta.app.config import ListenerConfig, Node
 from estafeta.app.workers import Worker, memory_kib, worker_name
 from estafeta.certificates.store import CertificateStore
 from estafeta.core.errors import EstafetaError
+
+if TYPE_CHECKING:
+    from estafeta.app.stores import Site
 
 #: A worker whose loop is held longer than this on average keeps its sessions waiting (milliseconds).
 _SLOW_LOOP_MS = 50.0
@@ -46,6 +50,7 @@ class LiveWorker:
     memory_kib: int
     connections: int
     accepted: int
+    sent: int
     loop_lag_ms: float
     search_waiting: int
 
@@ -94,6 +99,7 @@ def describe_worker(worker: Worker) -> LiveWorker:
         memory_kib=memory_kib(worker.pid) if worker.pid else 0,
         connections=int(number("connections")),
         accepted=int(number("accepted")),
+        sent=int(number("sent")),
         loop_lag_ms=round(float(number("loop_lag_ms")), 3),
         search_waiting=int(number("search_waiting")),
     )
@@ -179,10 +185,27 @@ def _examine_store(node: Node, found: Findings) -> int:
         migrate.check(node.database_url)
         with open_site(node) as site:
             found.problems.extend(site.settings.problems)
+            _examine_queue(site, found)
             return site.settings.current.store.minimum_free_mib
     except EstafetaError as error:
         found.problems.append(error.public)
         return fallback
+
+
+def _examine_queue(site: "Site", found: Findings) -> None:
+    """What waits, as a note: waiting is what a queue is for."""
+    from estafeta.queue.overview import totals
+
+    with site.database.read() as conn:
+        waiting = totals(conn)
+    if not waiting.recipients:
+        return
+    words = [f"{waiting.recipients} recipients of {waiting.messages} messages wait in the queue"]
+    if waiting.in_trouble:
+        words.append(f"{waiting.in_trouble} of {waiting.destinations} destinations could not be reached")
+    if waiting.held:
+        words.append(f"{waiting.held} recipients are held")
+    found.notes.append("; ".join(words) + ": see `estafeta queue summary`.")
 
 
 def _examine_disk(node: Node, minimum_free_mib: int, found: Findings) -> None:

@@ -97,7 +97,7 @@ def _show_jobs(live: "Live") -> None:
     from estafeta.app.workers import worker_name
 
     show_table(
-        ["Job", "Pid", "State", "Up", "Restarts", "Connections", "Accepted", "Lag", "Memory"],
+        ["Job", "Pid", "State", "Up", "Restarts", "Connections", "Accepted", "Sent", "Lag", "Memory"],
         [
             [
                 worker_name(one.index),
@@ -107,6 +107,7 @@ def _show_jobs(live: "Live") -> None:
                 one.restarts,
                 one.connections,
                 one.accepted,
+                one.sent,
                 f"{one.loop_lag_ms:.1f} ms",
                 f"{one.memory_kib / 1024:.0f} MiB",
             ]
