@@ -26,7 +26,7 @@ from estafeta.queue.operating import (
     prune,
 )
 from estafeta.queue.overview import DestinationState, states
-from estafeta.queue.tables import destinations
+from estafeta.queue.tables import destinations, recipients
 from estafeta.queue.values import GIVEN_UP, Lane, Place
 from estafeta.routing.route import route
 from estafeta.routing.table import RouteTable, build_route_table
@@ -78,6 +78,23 @@ class Message(NamedTuple):
         return f"{self.first.entry_id:x}"
 
 
+class Delayed(NamedTuple):
+    """A recipient who was put off, at a destination that may be well."""
+
+    address: str
+    reason: str
+    first_ms: int
+    due_ms: int
+
+
+class Retried(NamedTuple):
+    """How many recipients are to be tried now, without those that are held; and at which destinations, held by an
+    operator, that will not happen."""
+
+    recipients: int
+    held_hops: tuple[str, ...]
+
+
 class Rerouted(NamedTuple):
     """What came of routing anew: how many, to where (by the key of the next hop), and who would be refused now."""
 
@@ -117,11 +134,11 @@ class Desk:
 
     def messages(self, choice: Choice, limit: int | None = None) -> Iterator[Message]:
         """What waits, by the time at which it came; `limit` messages at most. Row by row: a million cost no memory."""
-        with self._database.read() as conn:
+        with self._database.read() as conn, closing(find(conn, choice)) as found:
             places, now = _places(conn, self.now_ms()), self.now_ms()
             queue = self._site.settings.current.queue
             held = {Lane.HIGH: queue.hold_high, Lane.NORMAL: queue.hold_normal}
-            groups = groupby(find(conn, choice), key=_entry_of)
+            groups = groupby(found, key=_entry_of)
             for _, group in islice(groups, limit):
                 rows = list(group)
                 yield Message(rows[0], tuple(_waits(row, places, held, now) for row in rows))
@@ -152,6 +169,18 @@ class Desk:
         with self._database.read() as conn:
             return states(conn, destination, limit)
 
+    def delayed(self, state: DestinationState) -> Delayed | None:
+        """One of the recipients of a destination who were put off, the next to be tried as far as that is cheap."""
+        wanted = (
+            select(_R.address, _R.reason, _R.first_ms, _R.due_ms)
+            .where(_R.destination_id == state.destination.destination_id, _R.reason != "")
+            .order_by(_R.lane, _R.owner, _R.due_ms)
+            .limit(1)
+        )
+        with self._database.read() as conn:
+            row = conn.execute(wanted).first()
+        return None if row is None else Delayed._make(row)
+
     def retry_ms(self, state: DestinationState) -> int:
         """Before which moment a destination in trouble is not tried; 0: it is not in trouble."""
         wanted = select(_D.retry_ms).where(_D.destination_id == state.destination.destination_id)
@@ -180,8 +209,8 @@ class Desk:
 
     def change(self, action: Action, choice: Choice, *, value_ms: int = 0, progress: Progress | None = None) -> int:
         """Do it to all that is chosen; returns to how many recipients."""
-        with self._database.read() as conn:
-            return self.change_places(action, find_places(conn, choice, _PORTION), value_ms=value_ms, progress=progress)
+        with self._database.read() as conn, closing(find_places(conn, choice, _PORTION)) as portions:
+            return self.change_places(action, portions, value_ms=value_ms, progress=progress)
 
     def change_places(
         self,
@@ -200,14 +229,13 @@ class Desk:
                 progress(seen)
         return changed
 
-    def retry(self, choice: Choice, progress: Progress | None = None) -> int:
-        """Have all that is chosen tried now; returns how many recipients that concerns, without those that are held.
+    def retry(self, choice: Choice, progress: Progress | None = None) -> Retried:
+        """Have all that is chosen tried now.
 
         What is due already is not written: only its destination forgets that it was to wait."""
         concerned = 0
         hops: set[str] = set()
-        with self._database.read() as conn:
-            rows = find(conn, choice)
+        with self._database.read() as conn, closing(find(conn, choice)) as rows:
             while portion := list(islice(rows, _PORTION)):
                 now = self.now_ms()
                 open_ones = [row for row in portion if row.lane is not Lane.HELD]
@@ -218,16 +246,16 @@ class Desk:
                 concerned += len(open_ones)
                 if progress is not None:
                     progress(concerned)
-            self.change_destinations(DestinationAction.RETRY, sorted(hops))
-        return concerned
+            held = conn.execute(select(_D.hop).where(_D.held)).scalars().all()
+        self.change_destinations(DestinationAction.RETRY, sorted(hops))
+        return Retried(concerned, tuple(sorted(hops.intersection(held))))
 
     def requeue(self, choice: Choice, progress: Progress | None = None) -> Rerouted:
         """Route anew with the settings as they are now, and have it tried now. What would be refused now stays."""
         changed = seen = 0
         gone_to: dict[str, int] = {}
         refused: list[tuple[str, str]] = []
-        with self._database.read() as conn:
-            rows = find(conn, choice)
+        with self._database.read() as conn, closing(find(conn, choice)) as rows:
             while portion := list(islice(rows, _PORTION)):
                 hops = [self._next_hop(row, refused) for row in portion]
                 for row, hop in zip(portion, hops, strict=True):
@@ -242,18 +270,21 @@ class Desk:
     # Changing destinations
 
     def find_hops(self, words: str, *, make: bool = False) -> list[str]:
-        """The keys of the destinations that are meant by a pattern, key, domain or address. `make`: the one where mail
-        for that domain would go, where there is none that matches. EstafetaError NOT_FOUND for none."""
+        """The keys of the destinations that are meant by a pattern, a key, a domain or a host. `make`: one that is not
+        there yet, too. EstafetaError NOT_FOUND for none: a domain whose mail goes to a server of others has none of its
+        own, and that server is not taken for it."""
         found = [one.destination.hop for one in self.states(words, _CANDIDATES)]
-        if not found and not {"*", "?"} & set(words):
-            hop = self.route_domain(words)
-            if make and hop:
-                found = [hop]
-            elif hop:
-                found = [one.destination.hop for one in self.states(hop)]
-        if not found:
-            raise EstafetaError(Kind.NOT_FOUND, f"Nothing is known of a destination {words}.")
-        return found
+        if found:
+            return found
+        hop = "" if {"*", "?"} & set(words) else self.route_domain(words)
+        own = words.partition(":")[0] in list(HopKind) or hop == f"mx:{domain_key(words)}"
+        if make and own:
+            return [hop]
+        if hop and not own:
+            raise EstafetaError(
+                Kind.NOT_FOUND, f"No destination is called {words}: its mail goes to {hop}. Name that, or use --domain."
+            )
+        raise EstafetaError(Kind.NOT_FOUND, f"Nothing waits for {words}, and nothing is remembered of it.")
 
     def route_domain(self, words: str) -> str:
         """The key of the next hop of mail for a domain or an address; a key is returned as it is; "" for none."""
@@ -341,17 +372,17 @@ def _waits(row: Queued, places: dict[int, _Place], held: dict[Lane, bool], now_m
     place = places.get(row.destination_id, _UNTROUBLED)
     due = max(row.due_ms, place.retry_ms)
     reason = place.error or row.reason
-    if row.expires_ms == GIVEN_UP:
-        return Waits(row, State.GIVEN_UP, due, row.reason)
     if row.lane is Lane.HELD:
         return Waits(row, State.HELD, 0, row.reason or reason)
     if place.held:
         return Waits(row, State.HELD_DESTINATION, 0, reason)
     if held[row.lane]:
         return Waits(row, State.HELD_PRIORITY, 0, reason)
+    if row.expires_ms == GIVEN_UP:
+        return Waits(row, State.GIVEN_UP, due, row.reason)
     if due > now_ms:
         return Waits(row, State.LATER, due, reason)
     return Waits(row, State.ACTIVE if place.active else State.DUE, due, reason)
 
 
-_D = destinations.c
+_D, _R = destinations.c, recipients.c

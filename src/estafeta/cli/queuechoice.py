@@ -50,7 +50,7 @@ class Selection(NamedTuple):
             raise typer.BadParameter("--all means all: leave the other options out")
         now = now_ms / 1000
         return Choice(
-            tuple(parse_ident(one) for one in self.idents or ()),
+            self._numbers(),
             self.sender,
             self.recipient,
             self.domain.removeprefix("@"),
@@ -61,26 +61,33 @@ class Selection(NamedTuple):
             self.is_empty or self.everything,
         )
 
+    def _numbers(self) -> tuple[int, ...]:
+        try:
+            return tuple(map(parse_ident, self.idents or ()))
+        except typer.BadParameter as error:
+            ways = "--sender, --recipient, --domain and --destination choose in other ways"
+            raise typer.BadParameter(f"{error.message}; {ways}") from None
+
 
 def parse_ident(text: str) -> int:
     """The number of an ident as logs have it; marks of `mailq` (* ! #) may follow. BadParameter otherwise."""
     plain = text.strip().lower().rstrip("*!#")
     if not _IDENT.fullmatch(plain) or int(plain, 16) >= _LAST:
-        raise typer.BadParameter(
-            f"{text!r} is no ident of a message, such as 1a1fdbdb10678db4; other ways to say which: --sender,"
-            " --recipient, --domain, --destination"
-        )
+        raise typer.BadParameter(f"{text!r} is no ident of a message, such as 1a1fdbdb10678db4")
     return int(plain, 16)
 
 
 _PARAMETERS: dict[str, tuple[Any, Any]] = {
-    "idents": (Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Idents as in logs.")], None),
+    "idents": (Annotated[list[str] | None, typer.Argument(metavar="ID", help="Idents as in logs.")], None),
     "sender": (
         Annotated[str, typer.Option("--sender", metavar="ADDRESS", help="From whom, with * and ?; <> for notices.")],
         "",
     ),
     "recipient": (Annotated[str, typer.Option("--recipient", metavar="ADDRESS", help="To whom, with * and ?.")], ""),
-    "domain": (Annotated[str, typer.Option("--domain", help="Recipients in this domain, with * and ?.")], ""),
+    "domain": (
+        Annotated[str, typer.Option("--domain", metavar="DOMAIN", help="Recipients in this domain, with * and ?.")],
+        "",
+    ),
     "destination": (
         Annotated[
             str,

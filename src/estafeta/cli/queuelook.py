@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from estafeta.app.queueing import Message, State, Waits
+from estafeta.app.queueing import Delayed, Message, State, Waits
 from estafeta.cli.queuewords import age, due, many, moment, span, volume
-from estafeta.journal.words import hop, printable
+from estafeta.journal.words import hop, printable, size
 from estafeta.queue.values import EntryFlag, Lane
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Look:
             octets += message.first.size
             self._write(self._block(message))
         if count:
-            self._write(f"{many(count, 'message')}, {many(recipients, 'recipient')}, {volume(octets)}\n")
+            self._write(f"{many(count, 'message')}, {many(recipients, 'recipient')}, {size(octets)}\n")
         return count
 
     def _block(self, message: Message) -> str:
@@ -103,7 +103,7 @@ class Look:
             (
                 ("From", printable(first.sender) or "<> (a notice: nobody to answer to)"),
                 ("Subject", printable(first.subject)),
-                ("Size", f"{volume(first.size)} ({first.size - first.skip} octets go out)"),
+                ("Size", size(first.size - first.skip)),
                 ("Came", f"{moment(first.created_ms)}, {span(self._now - first.created_ms)} ago"),
                 ("Priority", "high" if any(one.queued.lane is Lane.HIGH for one in message.waiting) else ""),
                 ("Needs", ", ".join(name for flag, name in _NEEDS.items() if flag in first.flags)),
@@ -115,7 +115,7 @@ class Look:
             tries = f"{many(one.attempts, 'try', 'tries')} since {moment(one.first_ms)}" if one.attempts else "none yet"
             self._fields(
                 (
-                    ("Waits", self._tinted(_how(waits, self._now, whole=True), waits.state)),
+                    ("Next try", self._tinted(_how(waits, self._now, whole=True), waits.state)),
                     ("To go to", f"{hop(one.hop)} ({one.hop})"),
                     ("Tries", tries),
                     ("Why", printable(waits.reason)),
@@ -145,10 +145,13 @@ class Look:
     def summary(self, sums: "Sequence[Sum]", totals: "Totals", heading: str, held: Sequence[Lane]) -> None:
         """Sums, and what is out of order below."""
         self.sums(sums, heading)
-        self._write("\n" + "\n".join(_state_of_all(totals, held)) + "\n")
+        self._write("\n" if sums else "")
+        self._write("\n".join(_state_of_all(totals, held)) + "\n")
 
     def sums(self, sums: "Sequence[Sum]", heading: str) -> None:
-        """As exiqsumm has it."""
+        """As exiqsumm has it; nothing for none."""
+        if not sums:
+            return
         rows = [(str(one.number), *self._numbers(one), printable(one.name) or "-") for one in sums]
         self._write(_SUM.format("Count", "Volume", "Oldest", "Newest", heading) + "\n")
         self._write(_SUM.format("-----", "------", "------", "------", "-" * len(heading)) + "\n")
@@ -159,7 +162,8 @@ class Look:
             oldest, newest = min(one.oldest_ms for one in sums), max(one.newest_ms for one in sums)
             count, octets = sum(one.number for one in sums), sum(one.volume for one in sums)
             ages = age(self._now - oldest), age(self._now - newest)
-            self._write("-" * (36 + max(len(row[4]) for row in rows[:1000])) + "\n")
+            longest = 35 + max(len(row[4]) for row in rows[:1000])
+            self._write("-" * min(longest, self._width or 80) + "\n")
             self._write(_SUM.format(str(count), volume(octets), *ages, "TOTAL") + "\n")
 
     def _numbers(self, one: "Sum") -> tuple[str, str, str]:
@@ -167,12 +171,13 @@ class Look:
 
     # Destinations
 
-    def destination(self, state: "DestinationState") -> None:
-        """When it is tried next, and why not before: what exinext answers."""
+    def destination(self, state: "DestinationState", delayed: Delayed | None) -> None:
+        """When it is tried next, and why not before: what exinext answers. `delayed`: a recipient who was put off."""
         one = state.destination
+        late = "" if delayed is None else f"{delayed.address}: {delayed.reason}"
         self._write(self._bold(one.hop) + "\n")
         oldest = f", the oldest for {span(self._now - state.oldest_ms)}" if state.waiting else ""
-        count = many(state.waiting, "recipient") + f", {volume(state.volume)}{oldest}" if state.waiting else "nobody"
+        count = many(state.waiting, "recipient") + f", {size(state.volume)}{oldest}" if state.waiting else "nobody"
         self._fields(
             (
                 ("Waiting", count),
@@ -180,8 +185,9 @@ class Look:
                 ("Last tried", moment(one.last_tried_ms)),
                 ("Last answered", moment(one.last_ok_ms)),
                 ("First failed", moment(one.first_failed_ms)),
-                ("Failed", many(one.failures, "time") + " in a row" if one.failures else ""),
+                ("Failed", f"{one.failures} times in a row" if one.failures > 1 else ""),
                 ("Why", printable(one.error)),
+                ("Put off", printable(late)),
             )
         )
 
@@ -222,7 +228,8 @@ def _how(waits: Waits, now_ms: int, *, whole: bool = False) -> str:
 
 
 def _state_of_all(totals: "Totals", held: Sequence[Lane]) -> list[str]:
-    lines = [f"{many(totals.messages, 'message')}, {many(totals.recipients, 'recipient')}, {volume(totals.volume)}."]
+    everything = f"{many(totals.messages, 'message')}, {many(totals.recipients, 'recipient')}, {size(totals.volume)}."
+    lines = [everything if totals.messages else "The queue is empty."]
     if totals.held:
         lines.append(f"{many(totals.held, 'recipient is', 'recipients are')} held.")
     if totals.in_trouble:

@@ -4,7 +4,7 @@ Patterns have * and ?, and do not care about case. Reads one view of the databas
 no memory.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.queue.tables import destinations, entries, recipients
 from estafeta.queue.values import EntryFlag, Lane, Place
+from estafeta.routing.values import HopKind
 
 _ROWS = 2000
 
@@ -64,21 +65,23 @@ class Queued(NamedTuple):
         return Place(self.entry_id, self.number)
 
 
-def find(conn: Connection, choice: Choice, limit: int | None = None) -> Iterator[Queued]:
+def find(conn: Connection, choice: Choice, limit: int | None = None) -> Generator[Queued, None, None]:
     """Recipients that wait, by the time at which their messages came. Raises EstafetaError INVALID for a choice that
     names nothing."""
     wanted = _LISTED.where(*_conditions(choice)).order_by(_R.entry_id, _R.number).limit(limit)
-    for row in conn.execution_options(yield_per=_ROWS).execute(wanted):
-        one = Queued._make(row)
-        yield one._replace(lane=Lane(one.lane), flags=EntryFlag(one.flags))
+    with conn.execution_options(yield_per=_ROWS).execute(wanted) as rows:
+        for row in rows:
+            one = Queued._make(row)
+            yield one._replace(lane=Lane(one.lane), flags=EntryFlag(one.flags))
 
 
-def find_places(conn: Connection, choice: Choice, at_once: int = 500) -> Iterator[tuple[Place, ...]]:
+def find_places(conn: Connection, choice: Choice, at_once: int = 500) -> Generator[tuple[Place, ...], None, None]:
     """Their keys in portions, for changes: each portion is a commit of its own."""
     wanted = select(_R.entry_id, _R.number).select_from(_JOINED).where(*_conditions(choice))
-    rows = (Place(*row) for row in conn.execution_options(yield_per=_ROWS).execute(wanted))
-    while portion := tuple(islice(rows, at_once)):
-        yield portion
+    with conn.execution_options(yield_per=_ROWS).execute(wanted) as rows:
+        places = (Place(*row) for row in rows)
+        while portion := tuple(islice(places, at_once)):
+            yield portion
 
 
 def count(conn: Connection, choice: Choice) -> tuple[int, int]:
@@ -155,7 +158,7 @@ def matches(column: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
 
 def is_destination(pattern: str, hop: ColumnElement[str] = destinations.c.hop) -> ColumnElement[bool]:
     """Whether a next hop is the one named: its whole key, or the domain or host in it."""
-    if pattern.partition(":")[0] in ("mx", "host", "lmtp", "list"):
+    if pattern.partition(":")[0] in list(HopKind):
         return matches(hop, pattern)
     return (
         matches(hop, f"mx:{pattern}")

@@ -91,6 +91,11 @@ def couriers(conn: Connection) -> dict[str, int]:
     return dict(_COURIERS.rows(conn))
 
 
+def held_by(conn: Connection, courier: str) -> set[int]:
+    """The destinations that a courier holds. Looks at all: for when a courier has lost count."""
+    return {destination_id for (destination_id,) in _HELD_BY.rows(conn, name=courier)}
+
+
 def _read_lane(
     conn: Connection,
     place: tuple[int, int],
@@ -241,6 +246,7 @@ _ENTRIES = Query(
 )
 _D = destinations_table.c
 _ONE = Query(select(*DESTINATION).where(_D.destination_id == bindparam("destination")))
+_HELD_BY = Query(select(_D.destination_id).where(_D.holder == bindparam("name")))
 _READY = Query(select(_D.destination_id).where(_D.line >= SHARED).limit(1))
 _NEXT_DUE = Query(select(_D.due_ms).where(_D.line == bindparam("here")).order_by(_D.due_ms).limit(1))
 _COURIERS = Query(select(couriers_table.c.name, couriers_table.c.beat))

@@ -22,6 +22,7 @@ from estafeta.app.sendmail.client import Client, Place, Reply
 from estafeta.app.sendmail.message import Message, open_spool, read_message
 from estafeta.app.sendmail.options import Request, SendmailError, Status, parse_options
 from estafeta.core.errors import EstafetaError, Kind
+from estafeta.delivery.xtext import encode_xtext
 from estafeta.mail.address import Address, parse_address
 
 _EVERYWHERE = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound, connected to
@@ -170,13 +171,19 @@ class _Delivery:
             words.append("SMTPUTF8")
         if "8BITMIME" in self._extensions and self._message.eight_bit:
             words.append("BODY=8BITMIME")
+        if "DSN" in self._extensions:
+            request = self._request
+            words += [f"RET={request.ret}"] if request.ret else []
+            words += [f"ENVID={encode_xtext(request.envid)}"] if request.envid else []
         return " ".join(words)
 
     def _recipients(self, recipients: Sequence[Address]) -> tuple[list[Address], int]:
         """Those that were accepted, and the status so far."""
         accepted, status = [], int(Status.OK)
+        wanted = self._request.notify
+        notify = f" NOTIFY={wanted}" if wanted and "DSN" in self._extensions else ""
         for address in recipients:
-            reply = self._client.command(f"RCPT TO:<{address}>")
+            reply = self._client.command(f"RCPT TO:<{address}>{notify}")
             if reply.positive:
                 accepted.append(address)
             elif reply.code < 500:

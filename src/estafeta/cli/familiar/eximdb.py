@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from estafeta.app.home import Home
 
 _SHOWN = 100_000
-_KNOWN = ("retry", "wait-remote_smtp")
+_KNOWN = ("retry", "reject", "wait-remote_smtp")
 
 
 def exinext(home: "Home", arguments: Sequence[str]) -> int:
@@ -34,10 +34,7 @@ def exinext(home: "Home", arguments: Sequence[str]) -> int:
         raise UsageError("usage: exinext domain|address|message-id...")
     with opened(home) as (desk, _):
         for word in words:
-            found = [state for state in _states(desk, word) if state.destination.failures]
-            for state in found:
-                _say_next(state, desk.retry_ms(state))
-            if not found:
+            if not sum(_say_next(desk, state) for state in _states(desk, word)):
                 print(f"No retry data found for {word}")
     return 0
 
@@ -53,12 +50,21 @@ def _states(desk: Desk, word: str) -> Iterator[DestinationState]:
         yield from desk.states(routed)
 
 
-def _say_next(state: DestinationState, retry_ms: int) -> None:
-    one = state.destination
-    print(f"Deliver: {one.hop} error: {printable(one.error)}")
-    print(f"  first failed: {exim_moment(one.first_failed_ms)}")
-    print(f"  last tried:   {exim_moment(one.last_tried_ms)}")
-    print(f"  next try at:  {exim_moment(retry_ms)}")
+def _say_next(desk: Desk, state: DestinationState) -> bool:
+    """What is remembered of a destination in trouble, or of one who was put off there; whether there was anything."""
+    one, delayed = state.destination, desk.delayed(state)
+    if one.failures:
+        print(f"Deliver: {one.hop} error: {printable(one.error)}")
+        times = one.first_failed_ms, one.last_tried_ms, desk.retry_ms(state) or desk.now_ms()
+    elif delayed is not None:
+        print(f"Deliver: {printable(delayed.address)} at {one.hop} error: {printable(delayed.reason)}")
+        times = delayed.first_ms, one.last_tried_ms, delayed.due_ms
+    else:
+        return False
+    for name, ms in zip(("first failed:", "last tried:  ", "next try at: "), times, strict=True):
+        if ms:
+            print(f"  {name} {exim_moment(ms)}")
+    return True
 
 
 def exiqsumm(home: "Home", arguments: Sequence[str]) -> int:
@@ -83,6 +89,9 @@ def exim_dumpdb(home: "Home", arguments: Sequence[str]) -> int:
     """What is remembered: two lines for each destination in trouble; * after those that fail for longer than mail
     waits."""
     name = _database(arguments)
+    if name == "reject":
+        say("exim_dumpdb", "what was refused is in the journal: `estafeta stats`, `estafeta journal show`.")
+        return 0
     with opened(home) as (desk, _):
         for state in desk.states(limit=_SHOWN):
             one = state.destination
@@ -93,7 +102,7 @@ def exim_dumpdb(home: "Home", arguments: Sequence[str]) -> int:
             elif one.failures:
                 late = " *" if desk.has_expired(state) else ""
                 print(f"  T:{one.hop} {printable(one.error)}")
-                times = (one.first_failed_ms, one.last_tried_ms, desk.retry_ms(state))
+                times = (one.first_failed_ms, one.last_tried_ms, desk.retry_ms(state) or desk.now_ms())
                 print(f"{'  '.join(map(exim_moment, times))}{late}")
     return 0
 
@@ -162,8 +171,6 @@ def _fix(desk: Desk, current: str, word: str, value: str) -> str:
 def _database(words: Sequence[str]) -> str:
     """The name of the database that is meant: the last word."""
     name = words[-1] if words else ""
-    if name == "reject":
-        say("exim_dumpdb", "what was refused is in the journal: `estafeta stats`, `estafeta journal show`.")
-    elif name not in _KNOWN:
+    if name not in _KNOWN:
         raise UsageError(f"usage: SPOOL-DIRECTORY {' | '.join(_KNOWN)}")
     return name

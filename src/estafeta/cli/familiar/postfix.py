@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 EVERYTHING = Choice(everything=True)
 _QUEUES = ("hold", "incoming", "active", "deferred")
 _PORTION = 500
+_NULL_SENDER = "MAILER-DAEMON"
 
 
 # mailq, postqueue
@@ -84,7 +85,7 @@ def _list_message(message: Message) -> None:
     first, write = message.first, sys.stdout.write
     mark = {"active": "*", "hold": "!"}.get(queue_of(message), "")
     mark += "#" if any(one.state is State.GIVEN_UP for one in message.waiting) else ""
-    sender = printable(first.sender) or "MAILER-DAEMON"
+    sender = printable(first.sender) or _NULL_SENDER
     write(_row(f"{message.ident}{mark}", str(first.size), _day(first.created_ms), sender))
     before = ""
     for waits in message.waiting:
@@ -118,7 +119,7 @@ def _as_json(message: Message) -> dict[str, Any]:
         "arrival_time": message.first.created_ms // 1000,
         "message_size": message.first.size,
         "forced_expire": any(one.state is State.GIVEN_UP for one in message.waiting),
-        "sender": message.first.sender,
+        "sender": message.first.sender or _NULL_SENDER,
         "recipients": recipients,
     }
 

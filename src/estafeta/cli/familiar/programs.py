@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -30,7 +30,7 @@ Program = Callable[["Home", Sequence[str]], int]
 
 #: Name: module of this package, function, what it does.
 PROGRAMS = {
-    "mailq": ("postfix", "mailq", "List the queue as mailq does."),
+    "mailq": ("postfix", "mailq", "List the queue as Postfix and Sendmail do."),
     "postqueue": ("postfix", "postqueue", "-p list, -j as JSON, -f all now, -i ID one now, -s DOMAIN one domain now."),
     "postsuper": ("postfix", "postsuper", "-d remove, -h hold, -H release, -r requeue, -e bounce: ID, - or ALL."),
     "postcat": ("postfix", "postcat", "-q ID shows a message that waits; -e envelope, -h header, -b body."),
@@ -140,7 +140,10 @@ def _say(name: str, sentence: str, status: int) -> int:
 
 
 def _command(name: str) -> Callable[..., None]:
-    def command(context: typer.Context, arguments: list[str] = typer.Argument(None)) -> None:  # noqa: B008
+    def command(
+        context: typer.Context,
+        arguments: Annotated[list[str] | None, typer.Argument(metavar="OPTION", help=f"As {name} has it.")] = None,
+    ) -> None:
         raise typer.Exit(run(name, home_of(context), arguments or []))
 
     return command
