@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks import (
+    dead_destination,
     delivery,
     imap_idle,
     imap_login,
@@ -21,9 +22,12 @@ from benchmarks import (
     imap_search,
     imap_select,
     imap_write,
+    journal_cost,
     large_mailbox,
     machine,
     pop3,
+    queue_scale,
+    relay,
     report,
     start,
 )
@@ -42,6 +46,10 @@ PARTS: dict[str, Callable[[Bench], Section | None]] = {
     "imap_write": imap_write.run,
     "imap_login": imap_login.run,
     "imap_idle": imap_idle.run,
+    "relay": relay.run,
+    "queue_scale": queue_scale.run,
+    "dead_destination": dead_destination.run,
+    "journal_cost": journal_cost.run,
     "start": start.run,
 }
 

@@ -1,4 +1,4 @@
-"""The clients that load the servers: three small C programs, compiled here with `cc -O2`.
+"""The clients that load the servers, and a server that they relay to: small C programs, compiled here with `cc -O2`.
 
 They are in C so that they cost little of the machine that the servers share with them, and closed-loop: the next
 command is sent when the reply to the last one has arrived.
@@ -27,6 +27,7 @@ class Plan:
     many: bool
     users: int
     first: int = 0
+    domain: str = DOMAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,14 @@ class Clients:
             raise Skip("no C compiler (cc): the load generator is in C")
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
-        for name in ("load", "fetch", "login"):
+        for name in ("load", "fetch", "login", "sink"):
             argv = [compiler, "-O2", "-o", str(directory / name), str(SOURCES / f"{name}.c")]
             subprocess.run(argv, check=True)
+
+    @property
+    def sink(self) -> Path:
+        """The program of `sinks.Sink`."""
+        return self._directory / "sink"
 
     def load(self, port: int, plan: Plan) -> Load:
         """Sends what `plan` says and waits for all acknowledgements. RuntimeError when any is refused."""
@@ -95,7 +101,7 @@ class Clients:
             "-l": OCTETS,
             "-u": plan.users,
         }
-        options |= {"-f": plan.first, "-D": DOMAIN}
+        options |= {"-f": plan.first, "-D": plan.domain}
         argv = [str(self._directory / "load"), *(str(word) for pair in options.items() for word in pair)]
         return Load(**json.loads(_output([*argv, "-d"] if plan.many else argv)))
 

@@ -189,7 +189,9 @@ static void send_content(struct session *s) {
     long span = POOL_LINES - text / LINE - 1;
     s->state = CONTENT;
     s->out[0] = (struct iovec){s->head, head};
-    s->out[1] = (struct iovec){pool + (s->message * 7919 % span) * LINE, text};
+    /* Where the text would end between CR and LF it begins an octet later: a CR must not stand alone. */
+    long shift = text % LINE == LINE - 1;
+    s->out[1] = (struct iovec){pool + (s->message * 7919 % span) * LINE + shift, text};
     s->out[2] = (struct iovec){"\r\n.\r\n", 5};
     flush(s);
 }

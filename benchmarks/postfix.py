@@ -45,6 +45,7 @@ virtual_uid_maps = static:{uid}
 virtual_gid_maps = static:{uid}
 in_flow_delay = {flow_delay}
 virtual_transport = {transport}
+{more}
 {log}
 """
 
@@ -99,6 +100,10 @@ class PostfixVirtual(MaildirServer):
     def _transport(self) -> str:
         return "virtual"
 
+    def _more(self) -> str:
+        """Further lines of main.cf."""
+        return ""
+
     def _start_postfix(self, transport: str) -> None:
         home = self.home / "postfix"
         for name in ("etc", "queue", "data"):
@@ -113,7 +118,7 @@ class PostfixVirtual(MaildirServer):
             "uid": dovecot.UID,
             "flow_delay": self.in_flow_delay,
         }
-        (home / "etc/main.cf").write_text(_MAIN.format(transport=transport, log=log, **values))
+        (home / "etc/main.cf").write_text(_MAIN.format(transport=transport, more=self._more(), log=log, **values))
         (home / "etc/master.cf").write_text(_MASTER.format(port=self.smtp_port))
         users = [f"u{number:02d}" for number in range(self.users)]
         (home / "users").write_text("".join(f"{user}@{DOMAIN} {user}/Maildir/\n" for user in users))

@@ -80,6 +80,14 @@ class Group:
         """Proportional set size: memory in use, shared pages divided among those that share them."""
         return sum(_pss(pid) for pid in self.pids())
 
+    def largest_rss_bytes(self) -> int:
+        """What the largest process has resident, shared pages in full."""
+        return max(map(_resident, self.pids()), default=0)
+
+    def largest_pss_bytes(self) -> int:
+        """The most that one process has, its part of shared pages."""
+        return max(map(_pss, self.pids()), default=0)
+
     def end(self, seconds: float = 10) -> None:
         """SIGTERM to what was started, SIGKILL to what of the group is left after `seconds`."""
         for process in reversed(self._roots):
@@ -147,6 +155,14 @@ def _pss(pid: int) -> int:
         return 0  # it ended meanwhile
     line = next((line for line in text.splitlines() if line.startswith("Pss:")), "Pss: 0")
     return int(line.split()[1]) * 1024
+
+
+def _resident(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0  # it ended meanwhile
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:")), 0)
 
 
 def _kill(pid: int) -> None:

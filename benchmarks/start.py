@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 import subprocess
 import time
-from pathlib import Path
 from typing import Any
 
 from benchmarks.bench import Bench, Section, Target, judge, median
@@ -75,19 +74,8 @@ def _memory(bench: Bench, messages: int) -> tuple[float, float]:
     server = Estafeta(bench.new_directory(), _USERS)
     try:
         server.start("--workers", "1")
-        idle = _largest(server)
+        idle = server.group.largest_rss_bytes() / 2**20
         bench.clients.load(server.smtp_port, Plan(50, messages, many=True, users=_USERS))
-        return idle, _largest(server)
+        return idle, server.group.largest_rss_bytes() / 2**20
     finally:
         server.stop()
-
-
-def _largest(server: Estafeta) -> float:
-    return max(_resident(pid) for pid in server.group.pids())
-
-
-def _resident(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0.0

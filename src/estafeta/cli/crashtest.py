@@ -33,6 +33,7 @@ def crashtest(
     ] = "",
     sessions: Annotated[int, typer.Option("--sessions", min=1, max=200, help="SMTP sessions of the load.")] = 8,
     imap: Annotated[int, typer.Option("--imap", min=0, max=8, help="IMAP connections of the load.")] = 4,
+    relay: Annotated[bool, typer.Option(help="Half of the messages go to other servers too, of the test.")] = True,
     workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Worker processes.")] = 2,
     storage_url: Annotated[
         str, typer.Option("--storage-url", metavar="URL", help="An empty PostgreSQL database instead of SQLite.")
@@ -52,7 +53,9 @@ def crashtest(
     if step and step not in list(Step):
         raise typer.BadParameter(f"--step must be one of {', '.join(Step)}")
     seed = secrets.randbelow(1 << 31) if seed is None else seed
-    options = Options(kills, seconds, seed, Step(step) if step else None, sessions, workers, keep, storage_url, imap)
+    options = Options(
+        kills, seconds, seed, Step(step) if step else None, sessions, workers, keep, storage_url, imap, relay
+    )
     line = _Line(kills)
     try:
         report = run(options, line.show)
@@ -78,6 +81,9 @@ def _tell(report: "Report", seed: int) -> None:
         *((f"  {what}", times) for what, times in sorted(report.changes.items())),
         ("found in mailboxes", counted.messages + counted.imap_messages),
         ("delivered twice", counted.twice),
+        ("passed on to others", counted.relayed),
+        ("passed on twice", counted.relayed_twice),
+        ("left in the queue", counted.queued),
         ("lost", len(counted.lost)),
         ("torn", len(counted.torn)),
         ("store verify", "not clean" if report.problems else "clean"),

@@ -1,13 +1,14 @@
 """The count after a crash test: every mailbox is read in full and compared with what was sent."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from estafeta.app.config import Node
 from estafeta.app.crashtest.book import FIRST, SECOND, Book, Box, Found
 from estafeta.app.crashtest.load import Ledger
 from estafeta.app.crashtest.messages import Maker, find_number, is_intact
+from estafeta.app.crashtest.sink import Taken, digest
 from estafeta.app.stores import open_site
 from estafeta.core.errors import EstafetaError
 from estafeta.core.ids import AccountId
@@ -24,11 +25,15 @@ _MOST_NAMED = 20
 @dataclass(slots=True)
 class Count:
     """`lost`: acknowledged, but absent from a mailbox; `torn`: unreadable or not what was sent. Both must be empty.
-    `messages` were delivered, `imap_messages` are in the mailboxes of the IMAP load."""
+    `messages` were delivered, `relayed` passed on (once for each recipient), some of either `twice`; `imap_messages`
+    are in the mailboxes of the IMAP load. `queued`: still waited in the queue in the end, which must be none."""
 
     messages: int = 0
     imap_messages: int = 0
     twice: int = 0
+    relayed: int = 0
+    relayed_twice: int = 0
+    queued: int = 0
     lost: list[str] = field(default_factory=list)
     torn: list[str] = field(default_factory=list)
 
@@ -114,6 +119,27 @@ class _Reading:
         if number is None or content != self._maker.content(number):
             self.torn.append(f"{place}: message {number} is not what was appended")
         return number or 0
+
+
+def count_relayed(taken: Taken, ledger: Ledger, maker: Maker, elsewhere: Sequence[str], result: Count) -> None:
+    """Compare what came out with what was acknowledged, and add it to `result`."""
+    wanted = {(elsewhere[other], number) for number in ledger.begun for other in maker.elsewhere(number)}
+    result.relayed = taken.times.total()
+    result.relayed_twice = sum(times - 1 for times in taken.times.values())
+    result.lost += [
+        f"message {number} to {address}"
+        for address, number in sorted(wanted)
+        if number in ledger.acknowledged and (address, number) not in taken.times
+    ]
+    result.torn += taken.unlike
+    result.torn += [
+        f"{address}: message {number} was never sent there" for address, number in set(taken.times) - wanted
+    ]
+    result.torn += [
+        f"message {number} came out unlike what was sent"
+        for number, digests in sorted(taken.digests.items())
+        if digests != {digest(maker.content(number))}
+    ]
 
 
 def named(things: list[str]) -> list[str]:

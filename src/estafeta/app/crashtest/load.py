@@ -7,6 +7,7 @@ client would do; so it may arrive twice, but never not at all.
 import itertools
 import random
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from estafeta.app.crashtest.messages import Maker
@@ -31,13 +32,16 @@ class Ledger:
 
 
 class Load:
-    """`sessions` threads that send to `port` on this machine."""
+    """`sessions` threads that send to `port` on this machine, to `addresses` of users and to others `elsewhere`."""
 
-    def __init__(self, port: int, maker: Maker, addresses: list[str], sessions: int) -> None:
+    def __init__(
+        self, port: int, maker: Maker, addresses: list[str], sessions: int, elsewhere: Sequence[str] = ()
+    ) -> None:
         self.ledger = Ledger()
         self._port = port
         self._maker = maker
         self._addresses = addresses
+        self._elsewhere = elsewhere
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=self._run, args=(i,), daemon=True) for i in range(sessions)]
 
@@ -72,6 +76,7 @@ class Load:
         ledger = self.ledger
         ledger.begun.add(number)
         recipients = [self._addresses[user] for user in self._maker.recipients(number)]
+        recipients += [self._elsewhere[other] for other in self._maker.elsewhere(number)]
         reply = session.send(recipients, self._maker.content(number))
         if reply.startswith("250"):
             ledger.acknowledged.add(number)

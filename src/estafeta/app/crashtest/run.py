@@ -15,11 +15,12 @@ from pathlib import Path
 
 from estafeta.app import listening, storecheck
 from estafeta.app.config import Node, Service
-from estafeta.app.crashtest.count import Count, count, count_books
+from estafeta.app.crashtest.count import Count, count, count_books, count_relayed
 from estafeta.app.crashtest.imap_load import ImapLoad, Person
 from estafeta.app.crashtest.load import Load
 from estafeta.app.crashtest.messages import Maker
 from estafeta.app.crashtest.plan import Kill, Round, Target, make_rounds
+from estafeta.app.crashtest.sink import Sink
 from estafeta.app.crashtest.tree import Tree
 from estafeta.app.home import Home
 from estafeta.app.node_file import Choices, ports
@@ -27,6 +28,7 @@ from estafeta.app.setup import set_up
 from estafeta.app.stores import open_site, populate
 from estafeta.app.workers import INDEXER, WRITER
 from estafeta.core.errors import EstafetaError, Kind
+from estafeta.queue.overview import totals
 from estafeta.storage.database import Database
 from estafeta.storage.packs import Packs
 from estafeta.storage.steps import Step
@@ -34,6 +36,13 @@ from estafeta.storage.steps import Step
 _DOMAIN = "crash.test"
 #: Also how many IMAP connections there can be: each is another user's.
 USERS = 8
+#: Where messages go that leave the server, each domain with a next hop of its own.
+_ELSEWHERE = tuple(f"away@{name}.elsewhere.test" for name in ("one", "two", "three"))
+#: What could not be sent is tried again at once, so that the queue is soon empty.
+_RETRY = {"queue.retry_rules": ("* * F,1d,1s",), "queue.jitter_percent": 0}
+#: How long the queue may take in the end, when nothing is killed any more.
+_DRAIN_SECONDS = 90.0
+_DRAIN_LOOK_SECONDS = 0.25
 _FIRST_BASE = 30000
 _LOOK_SECONDS = 0.05
 #: A round at a step that is hardly ever passed is ended after this.
@@ -54,6 +63,8 @@ class Options:
     storage_url: str
     imap: int = 0
     """IMAP connections of the load: 0 to 8."""
+    relay: bool = False
+    """Half of the messages go to other servers (too)."""
 
 
 @dataclass(slots=True)
@@ -81,8 +92,9 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Nothing lost, nothing torn, the store whole, a clean stop."""
-        return not (self.counted.lost or self.counted.torn or self.problems or self.stop_status)
+        """Nothing lost, nothing torn, nothing left in the queue, the store whole, a clean stop."""
+        counted = self.counted
+        return not (counted.lost or counted.torn or counted.queued or self.problems or self.stop_status)
 
 
 Show = Callable[[Report], None]
@@ -93,9 +105,11 @@ def run(options: Options, show: Show) -> Report:
     directory = Path(tempfile.mkdtemp(prefix="estafeta-crash-"))
     report = Report()
     keep = True
+    sink = Sink(len(_ELSEWHERE), options.seed)
     try:
-        node, people = _prepare(Home.at(directory / "home"), options)
-        _Run(options, node, people, report, show, directory / "serve.log").run()
+        sink.start()
+        node, people = _prepare(Home.at(directory / "home"), options, sink.ports)
+        _Run(options, node, people, sink, report, show, directory / "serve.log").run()
         keep = options.keep or not report.passed
     except EstafetaError as error:
         raise EstafetaError(error.kind, f"{error.public} Everything is in {directory}.", error.private) from error
@@ -103,6 +117,7 @@ def run(options: Options, show: Show) -> Report:
         keep = options.keep
         raise
     finally:
+        sink.stop()
         if keep:
             report.home = str(directory)
         else:
@@ -114,22 +129,24 @@ class _Run:
     """One run over a prepared home."""
 
     def __init__(
-        self, options: Options, node: Node, people: list[Person], report: Report, show: Show, log: Path
+        self, options: Options, node: Node, people: list[Person], sink: Sink, report: Report, show: Show, log: Path
     ) -> None:
         self._options = options
         self._node = node
+        self._sink = sink
         self._addresses = [person.address for person in people]
         self._report = report
         self._show = show
         self._log = log
-        self._maker = Maker(options.seed, len(people))
-        self._load = Load(_port(node, Service.SMTP), self._maker, self._addresses, options.sessions)
+        self._maker = Maker(options.seed, len(people), len(_ELSEWHERE) if options.relay else 0)
+        self._load = Load(_port(node, Service.SMTP), self._maker, self._addresses, options.sessions, _ELSEWHERE)
         numbers = self._load.ledger.numbers
         self._imap = ImapLoad(_port(node, Service.IMAPS), self._maker, people[: options.imap], numbers.__next__)
         self._began = time.monotonic()
 
     def run(self) -> None:
-        """Rounds until there were enough kills or it took long enough; then a clean stop, and the count."""
+        """Rounds until there were enough kills or it took long enough; then all that waits is sent, a clean stop, and
+        the count."""
         steps = [self._options.step] if self._options.step else list(Step)
         tree: Tree | None = None
         try:
@@ -149,6 +166,7 @@ class _Run:
             tree = self._start("")
             self._load.stop()
             self._imap.stop()
+            self._drain()
             self._report.stop_status = tree.stop()
         finally:
             if tree is not None:
@@ -201,6 +219,12 @@ class _Run:
                 self._note(f"at {plan.step}")
             seen = max(seen, deaths)
 
+    def _drain(self) -> None:
+        """Wait until the queue is empty."""
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        while _queued(self._node) and time.monotonic() < deadline:
+            self._wait(_DRAIN_LOOK_SECONDS)
+
     def _enough(self) -> bool:
         options = self._options
         late = options.seconds and time.monotonic() - self._began >= options.seconds
@@ -229,6 +253,8 @@ class _Run:
         report.tracebacks = self._log.read_bytes().count(b"Traceback (most recent call last)")
         report.counted = count(self._node, self._load.ledger, self._maker, self._addresses)
         count_books(self._node, self._imap.books.values(), self._maker, report.counted)
+        count_relayed(self._sink.taken, self._load.ledger, self._maker, _ELSEWHERE, report.counted)
+        report.counted.queued = _queued(self._node)
         report.problems = _verify(self._node)
 
 
@@ -242,7 +268,17 @@ def _verify(node: Node) -> list[str]:
         database.close()
 
 
-def _prepare(home: Home, options: Options) -> tuple[Node, list[Person]]:
+def _queued(node: Node) -> int:
+    """Messages that wait to leave."""
+    database = Database(node.database_url)
+    try:
+        with database.read() as conn:
+            return totals(conn).messages
+    finally:
+        database.close()
+
+
+def _prepare(home: Home, options: Options, sink_ports: Sequence[int]) -> tuple[Node, list[Person]]:
     """A home with a domain and users."""
     # Not always the same: two tests may begin at the same moment.
     first = _FIRST_BASE + secrets.randbelow(1000)
@@ -255,6 +291,10 @@ def _prepare(home: Home, options: Options) -> tuple[Node, list[Person]]:
             raise EstafetaError(Kind.EXISTS, "The database holds mail already: give the crash test an empty one.")
         for person in people:
             site.directory.add_user(person.address, password=person.password)
+        if options.relay:
+            pairs = zip(_ELSEWHERE, sink_ports, strict=True)
+            hops = [f"{address.partition('@')[2]} host:127.0.0.1:{port}" for address, port in pairs]
+            site.settings.set_values({"routing.route_rules": hops, **_RETRY}, "crashtest")
     return node, people
 
 
