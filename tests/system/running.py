@@ -71,7 +71,7 @@ def free_base() -> int:
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     # Below the ports that the kernel gives to clients, and away from those of other tests.
     for base in range(22000 + 1000 * worker, 32000, 2000):
-        if all(_is_free(base + port) for port in (24, 25, 110, 143, 465, 587, 993, 995)):
+        if all(_is_free(base + port) for port in (24, 25, 80, 110, 143, 443, 465, 587, 993, 995)):
             return base
     pytest.skip("no free ports on loopback")
 

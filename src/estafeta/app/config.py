@@ -30,9 +30,12 @@ class Service(StrEnum):
     POP3S = "pop3s"
     IMAP = "imap"
     IMAPS = "imaps"
+    HTTP = "http"
+    HTTPS = "https"
 
 
-#: The registered ports (RFC 5321, 6409, 8314, 1939, 9051); LMTP has none of its own: 24 is "any private mail system".
+#: The registered ports (RFC 5321, 6409, 8314, 1939, 9051, 9110); LMTP has none of its own: 24 is "any private mail
+#: system".
 STANDARD_PORTS = {
     Service.SMTP: 25,
     Service.SUBMISSION: 587,
@@ -42,9 +45,13 @@ STANDARD_PORTS = {
     Service.POP3S: 995,
     Service.IMAP: 143,
     Service.IMAPS: 993,
+    Service.HTTP: 80,
+    Service.HTTPS: 443,
 }
 #: Services whose first octet is already TLS (RFC 8314 3).
-IMPLICIT_TLS = frozenset({Service.SUBMISSIONS, Service.POP3S, Service.IMAPS})
+IMPLICIT_TLS = frozenset({Service.SUBMISSIONS, Service.POP3S, Service.IMAPS, Service.HTTPS})
+#: Services whose code is imported only where one of them is started.
+WEB = frozenset({Service.HTTP, Service.HTTPS})
 
 
 class LogLevel(StrEnum):
@@ -74,7 +81,7 @@ _HOST = r"^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-
 class ListenerConfig(_Table):
     """One `[[listener]]`: a service on an address and port, or on a Unix socket."""
 
-    service: Annotated[Service, Field(description="smtp, submission, submissions, lmtp, pop3, pop3s, imap or imaps")]
+    service: Annotated[Service, Field(description=f"one of {', '.join(Service)}")]
     address: Annotated[
         str, Field(min_length=1, description="IP address or host name to bind; `*` is every IPv4 and IPv6 address")
     ] = "*"

@@ -104,6 +104,10 @@ target = "stderr"
 
 def _listener(choices: Choices, service: Service) -> str:
     lines = ["[[listener]]", f"service = {_toml(service)}"]
+    if service is Service.HTTP:
+        lines.insert(
+            0, "# Pages. Where another web server has ports 80 and 443, give these two others, or start = false."
+        )
     if service is Service.LMTP and choices.port_base is None:
         lines.append(f"path = {_toml(LMTP_PATH)}")
     else:

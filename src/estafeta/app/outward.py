@@ -6,9 +6,11 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from functools import partial
 from typing import Any
+
+from sqlalchemy import Connection
 
 from estafeta.app.batches import TOPIC as BATCH_TOPIC
 from estafeta.app.batches import Batches
@@ -49,7 +51,7 @@ from estafeta.mail.address import Address, parse_address
 from estafeta.mailboxes.service import Mailboxes, Submit
 from estafeta.net.pump import Watch
 from estafeta.queue.accepting import accept
-from estafeta.queue.choosing import Choice, find_places
+from estafeta.queue.choosing import Choice, find
 from estafeta.queue.destinations import TOPIC
 from estafeta.queue.operating import Action, Change, change
 from estafeta.queue.values import EntryFlag, Place
@@ -60,6 +62,9 @@ log = logging.getLogger("estafeta.outward")
 
 _FLUSH_TICKS = 60
 _REFRESH_TICKS = 3600
+# So many recipients are changed in one commit.
+_PORTION = 500
+_SENT_ELSEWHERE = ("mx:", "host:", "lmtp:")
 
 
 class Outward:
@@ -124,7 +129,12 @@ class Outward:
             plan=posting.letter,
             new_ident=self._new_ident,
             clock=self.clock,
+            own_base=lambda: self.web_base,
         )
+        #: For the pages of lists.
+        self.list_means = agent.means
+        #: Where this server's own pages are, as `https://HOSTNAME`; empty: it has none that links could lead to.
+        self.web_base = ""
         self.outfit = Outfit(
             mailboxes=mailboxes,
             submit=submit,
@@ -160,6 +170,7 @@ class Outward:
             contact=f"postmaster@{hostname}",
         )
         self._ticks = 0
+        self._fetching = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
@@ -187,6 +198,7 @@ class Outward:
         self.planner.use(current, self._routes)
         self.dns.use(current.dns, current.routing.host_table)
         self.notes.recording = Recording(current.journal.level)
+        self.batches.use()
         self.courier.use()
 
     def forget_directory(self) -> None:
@@ -262,17 +274,21 @@ class Outward:
             self.courier.look_again()
 
     async def start_queue(self, name: str) -> int:
-        """ETRN (RFC 1985): what waits for a domain, with `@` also for all below it, goes now; how much that is."""
+        """ETRN (RFC 1985): what waits for a domain, with `@` also for all below it, goes now; how much that is. Not
+        what is to be released later (RFC 4865), which waits for ourselves."""
         domain = name.removeprefix("@")
-        choices = [Choice(domain=domain), *([Choice(domain=f"*.{domain}")] if name.startswith("@") else [])]
-        portions = await asyncio.to_thread(self._find_places, choices)
-        for portion in portions:
-            await self._submit(change, Change(Action.RETRY, portion, self._now_ms(), "ETRN"), ())
-        return sum(map(len, portions))
+        domains = (domain, f"*.{domain}") if name.startswith("@") else (domain,)
+        # One at a time: anybody may ask, and all that waits is looked at.
+        async with self._fetching:
+            places = await asyncio.to_thread(self._find_places, domains)
+            for begin in range(0, len(places), _PORTION):
+                portion = tuple(places[begin : begin + _PORTION])
+                await self._submit(change, Change(Action.RETRY, portion, self._now_ms(), "ETRN"), ())
+        return len(places)
 
-    def _find_places(self, choices: Sequence[Choice]) -> list[tuple[Place, ...]]:
+    def _find_places(self, domains: Sequence[str]) -> list[Place]:
         with self._database.read() as conn:
-            return [portion for choice in choices for portion in find_places(conn, choice)]
+            return [one for domain in domains for one in places_elsewhere(conn, domain)]
 
     def _moderate(self, decisions: Sequence[Moderated]) -> None:
         moderate(self._database, decisions, clock=self.clock)
@@ -308,6 +324,11 @@ class Outward:
         """IP addresses that are ours, so that mail never goes round in circles: those of the settings and listeners."""
         bound = {sock.getsockname()[0] for _, sock in self._context.sockets if sock.family != socket.AF_UNIX}
         return OwnAddresses((*self._settings.current.local.addresses, *bound))
+
+
+def places_elsewhere(conn: Connection, domain: str) -> Iterator[Place]:
+    """What waits for a domain (a pattern) at servers of others, as ETRN wants it."""
+    return (one.place for one in find(conn, Choice(domain=domain)) if one.hop.startswith(_SENT_ELSEWHERE))
 
 
 async def _logged(work: Coroutine[Any, Any, object], what: str) -> None:

@@ -9,10 +9,11 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 
 from estafeta.app import listening, pidfile, privileges
 from estafeta.app import logging as app_logging
-from estafeta.app.config import Node, load_node
+from estafeta.app.config import WEB, Node, load_node
 from estafeta.app.home import Home
 from estafeta.app.notify import Notifier
 from estafeta.app.supervisor import Supervisor, worker_count
@@ -45,7 +46,7 @@ def serve(
     home.run.mkdir(mode=0o700, exist_ok=True)
     lock = pidfile.lock(home.pid_file)
     try:
-        work = work or _real_worker()
+        work = work or _real_worker(node)
         bound = listening.bind_tcp(node.config.listeners, patient=lock.stale)
         lock.write(os.getpid(), (identity.uid, identity.gid) if identity else None)
         if identity is not None:
@@ -123,11 +124,13 @@ def _identity(node: Node) -> privileges.Identity | None:
     return None
 
 
-def _real_worker() -> Work:
+def _real_worker(node: Node) -> Work:
     # Imported before the fork, so that all workers share the memory of the code, and before root is given up, so that
     # the code may be where only root can read.
     from estafeta.app import indexer, worker, writer
 
+    if any(listener.start and listener.service in WEB for listener in node.config.listeners):
+        import_module("estafeta.app.web")
     others = {WRITER: writer.run, INDEXER: indexer.run}
     return lambda context: others.get(context.index, worker.run)(context)
 

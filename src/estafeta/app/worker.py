@@ -18,18 +18,20 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 import uvloop
 
 from estafeta.app import logging as app_logging
 from estafeta.app.chores import make_jobs
-from estafeta.app.config import ListenerConfig, load_node
+from estafeta.app.config import WEB, ListenerConfig, load_node
 from estafeta.app.config import Service as ServiceName
 from estafeta.app.context import WorkerContext
 from estafeta.app.jobs import Jobs
 from estafeta.app.listening import BACKLOG
 from estafeta.app.node_key import load_node_key
 from estafeta.app.outward import Outward
+from estafeta.app.webbase import own_web_base
 from estafeta.app.writer import connect_writer
 from estafeta.certificates.store import CertificateStore
 from estafeta.certificates.tls import ListenerTls, TlsCertificates
@@ -80,7 +82,12 @@ _IMAP = frozenset({ServiceName.IMAP, ServiceName.IMAPS})
 #: Threads for searches and the like; what is short has asyncio's own.
 _LONG_WORK = 2
 
-MailService = SmtpService | Pop3Service | ImapService
+
+if TYPE_CHECKING:
+    from estafeta.app.web import Web
+    from estafeta.servers.http.service import HttpService
+
+AnyService: TypeAlias = "SmtpService | Pop3Service | ImapService | HttpService"
 
 
 def run(context: WorkerContext) -> int:
@@ -158,11 +165,13 @@ class Worker:
         chores += self.outward.chores(loop)
         self.jobs = Jobs(self.database, chores, holder=f"{context.config.hostname}:{os.getpid()}")
         self.tls = self._load_tls()
+        self._web: Web | None = None
         self.services = [(listener, sock, self._service(listener)) for listener, sock in context.sockets]
         self._servers: list[asyncio.Server] = []
         self._ticker: asyncio.Task[None] | None = None
         self._ear: asyncio.DatagramTransport | None = None
         self._polling: asyncio.Task[None] | None = None
+        self._poll_again = False
         self._looking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -218,7 +227,7 @@ class Worker:
                 for connections in everyone:
                     await connections.drained()
 
-    async def _listen(self, listener: ListenerConfig, sock: socket.socket, service: MailService) -> asyncio.Server:
+    async def _listen(self, listener: ListenerConfig, sock: socket.socket, service: AnyService) -> asyncio.Server:
         if listener.path:
             return await self.loop.create_unix_server(service, sock=sock, backlog=BACKLOG)
         if not listener.implicit_tls:
@@ -229,16 +238,26 @@ class Worker:
             service, sock=sock, backlog=BACKLOG, ssl=context, ssl_handshake_timeout=seconds
         )
 
-    def _service(self, listener: ListenerConfig) -> MailService:
+    def _service(self, listener: ListenerConfig) -> AnyService:
         offer = self._offer(listener.certificate)
         hostname = listener.domain or self.context.config.hostname
         settings, loop = self.settings.current, self.loop
+        if listener.service in WEB:
+            return self._get_web().service(listener, hostname)
         if listener.service in _IMAP:
             return ImapService(self.imap_shared, settings, hostname=hostname, tls=offer, loop=loop)
         mode = _MODES.get(listener.service)
         if mode is None:
             return Pop3Service(self.pop3_shared, settings, hostname=hostname, tls=offer, loop=loop)
         return SmtpService(self.shared, settings, mode=mode, hostname=hostname, tls=offer, loop=loop)
+
+    def _get_web(self) -> "Web":
+        """Made for the first listener that needs it: a worker without one is smaller and starts sooner."""
+        from estafeta.app.web import Web
+
+        if self._web is None:
+            self._web = Web(self.context, self.outward, self.writer.submit, self.settings, self.loop)
+        return self._web
 
     def _offer(self, certificate: str) -> TlsOffer:
         listener_tls = self.tls[certificate]
@@ -254,6 +273,7 @@ class Worker:
     def _load_tls(self) -> dict[str, ListenerTls]:
         names = {listener.certificate for listener, _ in self.context.sockets}
         certificates = self._certificates(names)
+        self.outward.web_base = own_web_base(self.context.config, certificates)
         oldest = self.settings.current.tls.minimum_version
         return {name: ListenerTls(certificates, name, minimum_version=oldest) for name in names}
 
@@ -282,8 +302,15 @@ class Worker:
         self.authenticator.forget()
 
     def _poll_soon(self) -> None:
+        self._poll_again = True
         if self._polling is None or self._polling.done():
-            self._polling = self.loop.create_task(self._poll())
+            self._polling = self.loop.create_task(self._poll_all())
+
+    async def _poll_all(self) -> None:
+        """What is announced while we look may have come too late to be seen: then look once more."""
+        while self._poll_again:
+            self._poll_again = False
+            await self._poll()
 
     async def _poll(self) -> None:
         """Take in settings and directory as they are now."""
@@ -328,6 +355,7 @@ class Worker:
         except EstafetaError as error:
             log.error("certificates: kept what was there", extra={"reason": error.public})
             return
+        self.outward.web_base = own_web_base(self.context.config, certificates)
         for listener_tls in self.tls.values():
             listener_tls.reload(certificates, minimum_version=self.settings.current.tls.minimum_version)
 

@@ -1,4 +1,4 @@
-"""The letter that asks somebody whether it was really they who want to join or leave: its answer, or a link, says yes."""
+"""The letter that asks whether it was really they who want to join or leave: an answer to it, or its link, says yes."""
 
 from estafeta.directory.listnames import with_role
 from estafeta.directory.listvalues import Join, MailingList

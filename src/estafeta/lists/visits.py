@@ -61,6 +61,4 @@ def follow_link(means: Means, offer: Offer, client: str) -> Visit:
 
 
 def _record(means: Means, found: MailingList, who: str, client: str, text: str) -> Record:
-    return Record(
-        means.new_ident(), Code.LIST_COMMAND, who, peer=client, text=text, detail=detail(list=found.address)
-    )
+    return Record(means.new_ident(), Code.LIST_COMMAND, who, peer=client, text=text, detail=detail(list=found.address))

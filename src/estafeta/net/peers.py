@@ -1,7 +1,7 @@
 """Who is at the other end of a socket."""
 
 import ipaddress
-from typing import Any
+from typing import Any, Protocol
 
 
 def address_of(name: Any) -> str:
@@ -17,3 +17,14 @@ def network_of(peer: str) -> str:
     if ":" not in peer:
         return peer
     return str(ipaddress.ip_network((peer.partition("%")[0], 64), strict=False))
+
+
+class Guest(Protocol):
+    """A connection as `Connections` (estafeta.net.pump) sees it: a pump, or a protocol with a transport of its own."""
+
+    peer: str
+    deadline: float
+
+    def overdue(self, now: float) -> None: ...
+    def stop(self) -> None: ...
+    def abort(self) -> None: ...

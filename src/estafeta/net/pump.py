@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from estafeta.net.peers import address_of, network_of
+from estafeta.net.peers import Guest, address_of, network_of
 
 log = logging.getLogger("estafeta.net")
 
@@ -391,22 +391,6 @@ class Pump(asyncio.Protocol):
         if self.transport is not None and not self.transport.is_closing():
             self._paused = False
             self.transport.resume_reading()
-
-
-class Guest(Protocol):
-    """A connection as `Connections` sees it: a pump, or one of a protocol that brings its own transport code."""
-
-    peer: str
-    deadline: float
-
-    def overdue(self, now: float) -> None:
-        """`deadline` has passed."""
-
-    def stop(self) -> None:
-        """Close at the next safe point."""
-
-    def abort(self) -> None:
-        """Cut it at once."""
 
 
 @dataclass(frozen=True, slots=True)

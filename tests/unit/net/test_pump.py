@@ -285,7 +285,7 @@ def test_a_peer_that_does_not_read_stops_our_work(play) -> None:
             for _ in range(200):
                 await asyncio.sleep(0)
         assert site.sent < 200
-        [pump] = site.connections._pumps
+        [pump] = site.connections.pumps()
         pump.overdue(0.0)
         await site.ended()
         sock.close()
@@ -323,7 +323,7 @@ def test_a_bug_ends_its_connection_only(play, caplog: pytest.LogCaptureFixture, 
 def test_a_peer_that_is_overdue(play) -> None:
     async def scene(site: Site) -> None:
         reader, writer = await site.connect()
-        [pump] = site.connections._pumps
+        [pump] = site.connections.pumps()
         assert pump.deadline > site.connections.loop.time() + 200
         pump.deadline = 0.001
         site.connections.sweep()
