@@ -18,6 +18,7 @@ from estafeta.intake.joining import hold_pieces
 from estafeta.intake.planning import Message, Planner
 from estafeta.mail.address import Address
 from estafeta.mail.headers import find_header_end
+from estafeta.mail.outline import OutlineScanner
 from estafeta.mail.repair import missing_fields
 from estafeta.mail.scan import MessageScanner, MessageSummary
 from estafeta.mail.trace import received, return_path
@@ -36,6 +37,8 @@ SPOOL_BYTES = 256 << 10
 # Messages up to this are parsed on the event loop: the worst that anyone can put into so little takes some 10 ms.
 # Larger ones are parsed in a thread.
 INLINE_BYTES = 16 << 10
+# For more mailboxes and addresses elsewhere it is arranged in a thread, too.
+INLINE_TARGETS = 200
 
 Clock = Callable[[], float]
 
@@ -154,7 +157,7 @@ class Reception:
         # One thread at a time has the file: a peer may go while it is being written.
         self._disk = asyncio.Lock()
         self._solo: SoloPack | None = None
-        self._scanner: MessageScanner | None = None
+        self._scanner: MessageScanner | OutlineScanner | None = None
 
     def write(self, data: bytes) -> Awaitable[None] | None:
         """Take a piece. What is returned must be awaited before the next one: the disk is being written."""
@@ -169,9 +172,10 @@ class Reception:
 
     def finish(self) -> "asyncio.Future[Stored]":
         """Make it durable in mailboxes and queue. Only when the future is done may it be acknowledged (`receipt`)."""
-        small = self._size <= INLINE_BYTES and self._solo is None
+        small = self._size <= INLINE_BYTES and self._solo is None and self._is_for_few
         if small and self._failure is None and not self._confirmed and not self._too_big():
-            return self._store(*self._parse(), ())
+            summary, content = self._parse()
+            return self._commit(self._arrange(summary, content), content, ())
         return asyncio.get_running_loop().create_task(self._finish_large())
 
     def receipt(self, stored: Stored) -> Receipt:
@@ -183,11 +187,16 @@ class Reception:
         ]
         return Receipt(self.ident, tuple(failures))
 
+    def _new_scanner(self) -> MessageScanner | OutlineScanner:
+        """Of what only passes through nobody will ask more than its header says."""
+        here = any([recipient.targets for recipient in self._recipients])
+        return MessageScanner() if here else OutlineScanner()
+
     def _parse(self) -> tuple[MessageSummary, bytes | Location]:
         block = self._buffer[0] if len(self._buffer) == 1 else b"".join(self._buffer)
         content = self._opened(block)
         self._eight_bit = not content.isascii()
-        scanner = MessageScanner()
+        scanner = self._new_scanner()
         scanner.feed(content)
         return scanner.close(), content
 
@@ -204,7 +213,8 @@ class Reception:
                 message = self._message(summary, content)
                 confirm = partial(self._intake.confirm, message, self._recipients, self._conditions, self._head)
                 notices = await asyncio.to_thread(confirm)
-            stored: Stored = await self._store(summary, content, notices)
+            arranged = await asyncio.to_thread(self._arrange, summary, content)
+            stored: Stored = await self._commit(arranged, content, notices)
         except BaseException:
             await self.abandon()
             raise
@@ -215,9 +225,12 @@ class Reception:
     def _too_big(self) -> bool:
         return 0 < self._max_bytes < self._size
 
-    def _store(
-        self, summary: MessageSummary, content: bytes | Location, notices: Sequence[Notice]
-    ) -> "asyncio.Future[Any]":
+    @property
+    def _is_for_few(self) -> bool:
+        """Groups and aliases may stand for thousands: a row for each takes some 15 us."""
+        return sum(len(one.targets) + len(one.onward) for one in self._recipients) <= INLINE_TARGETS
+
+    def _arrange(self, summary: MessageSummary, content: bytes | Location) -> Acceptance:
         if summary.received_count > self._hops:
             raise EstafetaError(Kind.LIMIT, "The message has passed too many servers: it is in a loop.")
         intake = self._intake
@@ -225,6 +238,12 @@ class Reception:
         if intake.planner.policies.join:
             self._recipients = tuple(hold_pieces(self._recipients, self._head, self._sender))
         arranged, self._places = intake.planner.arrange(message, self._recipients, self._origin, self._conditions)
+        return arranged
+
+    def _commit(
+        self, arranged: Acceptance, content: bytes | Location, notices: Sequence[Notice]
+    ) -> "asyncio.Future[Any]":
+        intake = self._intake
         if arranged.entry is None and arranged.arrival is not None and not notices:
             return intake.mailboxes.deliver(arranged.arrival, content)
         acceptances = (arranged, *[acceptance for acceptance, _ in notices])
@@ -240,7 +259,7 @@ class Reception:
             int(self._now * 1000),
             self._eight_bit,
             urgent=self._origin.repair and is_urgent(self._head),
-            tls_optional=b"equired" in self._head and tls_not_required(self._head),
+            tls_optional=tls_not_required(self._head),
         )
 
     @property
@@ -262,11 +281,20 @@ class Reception:
         rewriter = self._intake.planner.rewriter
         if rewriter.has_header_rules:
             block = rewriter.rewrite_header(block)
-        self._head = block[:SPOOL_BYTES]
-        return self._prefix(block) + block
+        added = self._missing(block) if self._origin.repair else b""
+        self._head = (added + block if added else block)[:SPOOL_BYTES]
+        return self._trace() + added + block
 
-    def _prefix(self, block: bytes) -> bytes:
-        """The fields that go in front; `block` begins with the header section."""
+    def _missing(self, block: bytes) -> bytes:
+        """The fields that a mail program left out; `block` begins with the header section."""
+        end = find_header_end(block)
+        header = block if end < 0 else block[:end]
+        return missing_fields(
+            header, sender=self._sender, ident=self.ident, hostname=self._intake.hostname, now=self._now
+        )
+
+    def _trace(self) -> bytes:
+        """The fields that say which way it came."""
         origin, intake = self._origin, self._intake
         recipients = self._recipients
         trace = received(
@@ -280,16 +308,9 @@ class Reception:
             tls=origin.tls,
             now=self._now,
         )
-        added = b""
-        if origin.repair:
-            end = find_header_end(block)
-            header = block if end < 0 else block[:end]
-            added = missing_fields(
-                header, sender=self._sender, ident=self.ident, hostname=intake.hostname, now=self._now
-            )
         path = return_path(self._sender)
         self._skip = len(path)
-        return path + trace + added
+        return path + trace
 
     async def _spool_aside(self) -> None:
         """Write to disk in a thread. The rest of a message that failed here is still read; its end tells the sender."""
@@ -308,7 +329,7 @@ class Reception:
         self._buffered = 0
         if self._scanner is None:
             self._solo = SoloPack(self._intake.packs, next_pack_id(self._intake.database))
-            self._scanner = MessageScanner()
+            self._scanner = self._new_scanner()
             block = self._opened(block)
         assert self._solo is not None
         self._eight_bit = self._eight_bit or not block.isascii()

@@ -28,7 +28,10 @@ from estafeta.routing.rewriting import Rewriter, build_rewriter
 from estafeta.routing.route import read_percent, route
 from estafeta.routing.table import RouteTable
 from estafeta.routing.values import HERE, HopKind, NextHop
+from estafeta.trust.requiretls import tls_not_required
 
+# The header of a message of our own is in its first octets, or it is cut there.
+_HEAD_BYTES = 256 << 10
 # So many recipients are named in the record of a reception; each has records of its own as well.
 _NAMED = 20
 
@@ -140,7 +143,10 @@ class Planner:
     def with_routes(self, address: Address, resolution: Resolution) -> Resolution:
         """The resolution, but for an address of our own domains that nobody has here and that a route leads elsewhere
         (a forwarding hub, or a rule)."""
-        if resolution.status is not Status.UNKNOWN or route(address, self.routes).hop is None:
+        if resolution.status is not Status.UNKNOWN or read_percent(address, self.routes) is not address:
+            # A percent sign that is still there came from somebody who may not relay: its route is not for them.
+            return resolution
+        if route(address, self.routes).hop is None:
             return resolution
         return Resolution(Status.REMOTE, (RemoteTarget(address),), resolution.reason)
 
@@ -151,12 +157,19 @@ class Planner:
     # What is committed
 
     def arrange(
-        self, message: Message, recipients: Sequence[Recipient], origin: Origin, conditions: Conditions
+        self,
+        message: Message,
+        recipients: Sequence[Recipient],
+        origin: Origin,
+        conditions: Conditions,
+        *,
+        quotas: bool = True,
     ) -> tuple[Acceptance, list[tuple[int, ...]]]:
-        """What to commit for a message, and for each recipient which deliveries are its."""
+        """What to commit for a message, and for each recipient which deliveries are its. `quotas`: whether one may
+        still be refused in the commit, where nobody but a waiting client would hear of it."""
         if conditions.release_ms > message.now_ms:
             recipients = [_waiting(recipient) for recipient in recipients]
-        deliveries, places = _deliveries(recipients)
+        deliveries, places = _deliveries(recipients, quotas)
         records = self._records(message, recipients, origin, conditions)
         entry = self._entry(message, recipients, conditions)
         arrival = None
@@ -202,13 +215,14 @@ class Planner:
             int(now * 1000),
             eight_bit=not content.isascii(),
             urgent=urgent,
+            tls_optional=tls_not_required(content[skip : skip + _HEAD_BYTES]),
         )
-        acceptance, _ = self.arrange(message, placed, origin, conditions)
+        acceptance, _ = self.arrange(message, placed, origin, conditions, quotas=False)
         return acceptance, refused
 
     def find(self, address: Address, sender: Address | None) -> Recipient | Verdict:
         """Resolve and place an address that one of our own parts writes to: any domain may be its."""
-        resolution = self._resolve(address)
+        resolution = self.with_routes(address, self._resolve(address))
         if resolution.targets:
             return self.place(address, resolution, sender)
         if resolution.status is Status.DISABLED:
@@ -216,7 +230,11 @@ class Planner:
         return Verdict(550, "5.1.1", resolution.reason or f"There is no {address} here", str(resolution.status))
 
     def _entry(self, message: Message, recipients: Sequence[Recipient], conditions: Conditions) -> NewEntry | None:
-        onward = [(recipient, one) for recipient in recipients for one in recipient.onward]
+        onward: dict[tuple[str, str, str], tuple[Recipient, Onward]] = {}
+        for recipient in recipients:
+            for one in recipient.onward:
+                # Two aliases that lead to one address elsewhere: it gets one copy, like a mailbox here.
+                onward.setdefault((one.hop, one.address, recipient.notify), (recipient, one))
         if not onward:
             return None
         sender = "" if message.sender is None else str(message.sender)
@@ -225,7 +243,7 @@ class Planner:
             message.ident,
             sender,
             conditions.owner,
-            tuple([self._queued(recipient, one, due, bool(sender)) for recipient, one in onward]),
+            tuple([self._queued(recipient, one, due, bool(sender)) for recipient, one in onward.values()]),
             message.size,
             message.now_ms,
             Lane.HIGH if message.urgent else Lane.NORMAL,
@@ -337,11 +355,13 @@ def _flags(message: Message, conditions: Conditions) -> EntryFlag:
     return flags
 
 
-def _deliveries(recipients: Sequence[Recipient]) -> tuple[tuple[Delivery, ...], list[tuple[int, ...]]]:
+def _deliveries(recipients: Sequence[Recipient], quotas: bool) -> tuple[tuple[Delivery, ...], list[tuple[int, ...]]]:
     """One delivery per mailbox, however many recipients mean it, and for each recipient which deliveries are its.
 
     The quota is binding where one recipient means one mailbox. Where several share a fate (an alias, one reply for
-    all), it was checked at RCPT, and a mailbox may go over it by this one message rather than lose it.
+    all), it was checked at RCPT, and a mailbox may go over it by this one message rather than lose it. So it may where
+    a confirmation is committed with the message, which would be a lie, and (`quotas` false) where no client waits that
+    could be told.
     """
     order: dict[AccountId, int] = {}
     limits: dict[AccountId, tuple[int, int]] = {}
@@ -358,7 +378,8 @@ def _deliveries(recipients: Sequence[Recipient]) -> tuple[tuple[Delivery, ...], 
         places.append(tuple(mine))
     if not order:
         return (), places
-    if len(recipients) == 1 and len(order) == 1 and not recipients[0].onward:
+    confirmed = "SUCCESS" in recipients[0].notify
+    if quotas and len(recipients) == 1 and len(order) == 1 and not recipients[0].onward and not confirmed:
         [(account, (octets, messages))] = limits.items()
         return (Delivery(account, quota_bytes=octets, quota_messages=messages, address=names[0]),), places
     return tuple([Delivery(account, address=names[place]) for account, place in order.items()]), places

@@ -125,7 +125,9 @@ class Posting:
         return Agency(made, done, failed, put_off)
 
     def _find(self, waiting: Waiting, sender: Address | None) -> Recipient | Verdict:
-        found = self._planner.find(parse_address(waiting.address), sender)
+        # RFC 5321 4.1.1.3: the bare postmaster is the only address without a domain.
+        text = waiting.address
+        found = self._planner.find(parse_address(text) if "@" in text else Address(text, ""), sender)
         if isinstance(found, Recipient) and any(one.hop.startswith("local:") for one in found.onward):
             return Verdict(450, "4.2.1", "This address takes no mail at the moment", "disabled")
         return found
@@ -170,7 +172,8 @@ def confirmations(
         "" if message.sender is None else str(message.sender),
         message.now_ms,
         message.size,
-        flags=EntryFlag.NONE if conditions.trusted else EntryFlag.FOREIGN,
+        flags=(EntryFlag.NONE if conditions.trusted else EntryFlag.FOREIGN)
+        | (EntryFlag.REQUIRE_TLS if conditions.require_tls else EntryFlag.NONE),
         envid=conditions.envid,
         ret=conditions.ret,
         language=conditions.language,

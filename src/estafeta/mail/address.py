@@ -9,6 +9,7 @@ import ipaddress
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 from estafeta.core.errors import EstafetaError, Kind
 
@@ -64,6 +65,7 @@ class Address:
         return f"{local}@{domain_key(self.domain)}" if self.domain else local
 
 
+@lru_cache(maxsize=8192)
 def quote_local(local: str) -> str:
     """The local part as it is written in a path: quoted only when it must be (RFC 5321 4.1.2)."""
     if _DOT_STRING.fullmatch(local):
