@@ -15,6 +15,7 @@ from estafeta.app.jobs import claim
 from estafeta.core.errors import EstafetaError
 from estafeta.delivery.asking import ask_for_mail
 from estafeta.delivery.courier import Courier
+from estafeta.directory.settings_outward import Batch
 from estafeta.queue.reading import next_claim_ms
 
 log = logging.getLogger("estafeta.batch")
@@ -39,21 +40,31 @@ class Batches:
         self._due = time.monotonic()
         self._session: asyncio.Task[None] | None = None
 
-    def tick(self) -> None:
-        """Every second: open or close the gate, and begin a session when it is time."""
-        batch = self._outfit.settings.current.batch
-        running = self._session is not None and not self._session.done()
-        if not running and self._courier.gate_open == batch.enabled:
-            self._courier.gate_open = not batch.enabled
+        self.use()
+
+    def use(self) -> None:
+        """The settings may have changed: open or close the gate, unless a session of ours is under way."""
+        enabled = self._outfit.settings.current.batch.enabled
+        if not self._running and self._courier.gate_open == enabled:
+            self._courier.gate_open = not enabled
             self._courier.wake()
-        if not batch.enabled or not batch.interval_seconds or running or time.monotonic() < self._due:
+
+    @property
+    def _running(self) -> bool:
+        return self._session is not None and not self._session.done()
+
+    def tick(self) -> None:
+        """Every second: look after the gate, and begin a session when it is time."""
+        self.use()
+        batch = self._outfit.settings.current.batch
+        if not batch.enabled or not batch.interval_seconds or self._running or time.monotonic() < self._due:
             return
         self._due = time.monotonic() + batch.interval_seconds
         self.begin(on_demand=False)
 
     def begin(self, *, on_demand: bool = True) -> None:
         """Begin a session, unless this worker or another has one."""
-        if self._session is None or self._session.done():
+        if not self._running:
             self._session = asyncio.get_running_loop().create_task(self._run(on_demand))
 
     async def stop(self) -> None:
@@ -72,23 +83,30 @@ class Batches:
             if not await asyncio.to_thread(claim, self._outfit.mailboxes.database, name, self._holder, seconds):
                 return
             log.info("batch session begins")
-            if not await self._command(batch.before_command, batch.command_seconds):
+            if not await self._connected(batch):
                 return
-            try:
-                await self._exchange()
-            finally:
-                self._courier.gate_open = not batch.enabled
-                await asyncio.shield(self._command(batch.after_command, batch.command_seconds))
             log.info("batch session ended")
         except EstafetaError as error:
             log.error("batch session failed", extra={"cause": error.private or error.public})
+
+    async def _connected(self, batch: Batch) -> bool:
+        """Dial, exchange mail, hang up; False where dialling failed."""
+        dialled = True  # also where we are stopped meanwhile: the line may be open
+        try:
+            dialled = await self._command(batch.before_command, batch.command_seconds)
+            if dialled:
+                await self._exchange()
+            return dialled
+        finally:
+            self._courier.gate_open = not batch.enabled
+            if dialled:
+                await asyncio.shield(self._command(batch.after_command, batch.command_seconds))
 
     async def _exchange(self) -> None:
         """Ask for our mail, and send until nothing is due."""
         batch = self._outfit.settings.current.batch
         if batch.etrn_server and batch.etrn_domains:
-            for line in await ask_for_mail(self._outfit, batch.etrn_server, batch.etrn_domains):
-                log.info("asked for mail", extra={"reply": line})
+            await self._ask(batch)
         self._courier.gate_open = True
         self._courier.wake()
         end, quiet = time.monotonic() + _MOST_SECONDS, 0
@@ -97,6 +115,14 @@ class Batches:
             due = await asyncio.to_thread(self._next_due_ms)
             busy = self._courier.active or (due is not None and due <= self._outfit.now_ms())
             quiet = 0 if busy else quiet + 1
+
+    async def _ask(self, batch: Batch) -> None:
+        """Have our mail sent. Where nobody can be asked, ours goes out all the same."""
+        try:
+            for line in await ask_for_mail(self._outfit, batch.etrn_server, batch.etrn_domains):
+                log.info("asked for mail", extra={"reply": line})
+        except EstafetaError as error:
+            log.warning("our mail could not be asked for", extra={"cause": error.private or error.public})
 
     def _next_due_ms(self) -> int | None:
         with self._outfit.mailboxes.database.read() as conn:
@@ -124,6 +150,9 @@ class Batches:
             await process.wait()
             log.error("batch command took too long", extra={"command": text, "seconds": seconds})
             return False
+        except asyncio.CancelledError:
+            process.kill()
+            raise
         if process.returncode:
             said = output[-_OUTPUT_BYTES:].decode("utf-8", "replace").strip()
             log.error("batch command failed", extra={"command": text, "status": process.returncode, "said": said})

@@ -81,14 +81,15 @@ def _wait_seconds(job: Job, now: datetime) -> float:
 
 
 def claim(database: Database, name: str, holder: str, seconds: int) -> bool:
-    """Take the lease `name` for some seconds; False while another holds it."""
+    """Take the lease `name` for some seconds; False while another holds it. One that ends later than a lease can that
+    is taken now is left over from a clock that was wrong (or from a longer interval), and counts no more."""
     now = int(time.time())
     with database.write() as tx:
         row = tx.conn.execute(select(leases).where(leases.c.name == name).with_for_update()).first()
         values = {"holder": holder, "until_seconds": now + seconds}
         if row is None:
             tx.conn.execute(insert(leases), values | {"name": name})
-        elif row.until_seconds > now and row.holder != holder:
+        elif now < row.until_seconds <= now + seconds and row.holder != holder:
             return False
         else:
             tx.conn.execute(update(leases).where(leases.c.name == name).values(values))

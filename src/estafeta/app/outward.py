@@ -177,10 +177,13 @@ class Outward:
         """Begin delivery."""
         self.courier.start()
 
-    async def stop(self) -> None:
-        """Finish what is under way."""
+    async def halt(self, grace_seconds: float) -> None:
+        """Finish sending what is under way; what takes longer is broken off, to be sent again."""
         await self.batches.stop()
-        await self.courier.stop()
+        await self.courier.stop(grace_seconds)
+
+    async def stop(self) -> None:
+        """After `halt`: keep what is still in memory, and let go."""
         for task in self._tasks:
             task.cancel()
         self.notes.flush()

@@ -96,7 +96,7 @@ class Storyteller:
             parse_hop(leg.where),
             resolver,
             self._settings.delivery,
-            own_names=(self._hostname,),
+            own_names=(self._hostname, *self._settings.local.host_names),
             own_addresses=OwnAddresses(self._settings.local.addresses),
             mail_router=self._settings.routing.mail_router,
         )

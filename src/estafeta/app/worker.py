@@ -201,7 +201,7 @@ class Worker:
         everyone = [service.connections for _, _, service in self.services]
         for connections in everyone:
             connections.stop()
-        await self._drained(everyone)
+        await asyncio.gather(self._drained(everyone), self.outward.halt(self.context.config.grace_seconds))
         if self._ticker is not None:
             self._ticker.cancel()
         for connections in everyone:

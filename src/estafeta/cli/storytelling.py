@@ -137,7 +137,8 @@ def _head(story: Story) -> Iterator[tuple[str, str]]:
 
 def _whom(story: Story) -> str:
     names = [printable(one) for one in story.recipients or story.states if one]
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    count = max(len(names), story.addressed)
+    more = f" and {count - _SHOWN} more" if count > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more if names else "?"
 
 

@@ -11,6 +11,7 @@ from estafeta.core.errors import EstafetaError
 from estafeta.delivery.notices import Due, about_work
 from estafeta.delivery.outfit import Agency
 from estafeta.delivery.results import Verdicts, defer, fail, put_off
+from estafeta.delivery.results import given_up as given_up_of
 from estafeta.delivery.settler import Settled, Settler
 from estafeta.delivery.supply import Load, Supply
 from estafeta.queue.values import Destination, Trouble
@@ -48,15 +49,25 @@ class AgentStream:
             outfit.now_ms,
             self._supply.settled,
             lambda records: courier.ways.recording.keep(records),
+            outfit.mailboxes.database,
         )
 
     def more(self) -> None:
         """More came."""
         self._supply.more()
 
+    @property
+    def connections(self) -> int:
+        """The place that it takes."""
+        return 1
+
     def stop(self) -> None:
         """End behind the message that is under way."""
         self._supply.close()
+
+    def cut(self) -> None:
+        """What is done here takes no long time."""
+        self.stop()
 
     async def give_up(self) -> None:
         """Something of ours is broken: try again later."""
@@ -77,12 +88,25 @@ class AgentStream:
         if load.source is None:
             self._settler.add_verdicts(put_off(work, judge, "the message cannot be read", _ERROR, now_ms))
             return
+        given_up = given_up_of(work, judge)
+        if given_up is not None:
+            due = await self._notices(given_up, await load.source.stored())
+            self._settler.add_verdicts(given_up, due)
+            # Those that are left come again, without them.
+            left = [one for one in work.recipients if one.place not in given_up.done]
+            self._settler.add(Settled(work._replace(recipients=tuple(left))))
+            return
         agent = self._outfit.agents[self._hop.kind]
         try:
             content = await load.source.stored()
             agency = await asyncio.to_thread(agent, work, content, self._hop.key)
         except EstafetaError as error:
             self._settler.add_verdicts(put_off(work, judge, error.public, _ERROR, now_ms))
+            return
+        except Exception:
+            # Ours, whatever it was: this message waits, others go on.
+            log.exception("a message could not be handled", extra={"hop": self._hop.key})
+            self._settler.add_verdicts(put_off(work, judge, "internal error: the log has it", _ERROR, now_ms))
             return
         verdicts = self._verdicts(load, agency)
         due = await self._notices(verdicts, content)
@@ -92,6 +116,7 @@ class AgentStream:
             verdicts.later,
             [*agency.records, *verdicts.records, *due.records],
             [*agency.made, *((made.acceptance, made.content) for made in due.made)],
+            bound=True,
         )
         self._settler.add(settled)
         if agency.after is not None:

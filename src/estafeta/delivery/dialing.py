@@ -5,6 +5,7 @@ message, is passed over as long as there are others.
 """
 
 import logging
+import time
 from collections.abc import Sequence
 
 from estafeta.core.errors import EstafetaError
@@ -24,6 +25,11 @@ log = logging.getLogger("estafeta.delivery")
 
 # RFC 8689 5: no host of the destination can keep what the sender demands.
 _REQUIRE_TLS_STATUS = "5.7.30"
+_BROKEN_SECONDS = 3600.0
+# One try of a destination takes no longer, but two hosts always have their chance.
+_MOST_SECONDS = 600.0
+_LEAST_TRIED = 2
+_MOST_BROKEN = 1000
 
 
 class NotForThisError(Exception):
@@ -43,24 +49,52 @@ def tls_need(work: Work) -> TlsNeed:
     return TlsNeed.OPTIONAL if work.flags & EntryFlag.TLS_OPTIONAL else TlsNeed.USUAL
 
 
+class Broken:
+    """Hosts that broke off in the middle of a message of late: they are tried behind others, by all streams. Else one
+    that answers and then takes nothing would be the first again each time."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+
+    def add(self, words: str, now: float) -> None:
+        """It broke off; `now` is monotonic seconds."""
+        if len(self._since) >= _MOST_BROKEN:
+            self._since = {key: since for key, since in self._since.items() if now - since < _BROKEN_SECONDS}
+        if len(self._since) < _MOST_BROKEN:
+            self._since[words] = now
+
+    def discard(self, words: str) -> None:
+        """It works."""
+        self._since.pop(words, None)
+
+    def __call__(self, words: str, now: float) -> bool:
+        """Whether it broke off of late."""
+        since = self._since.get(words)
+        return since is not None and now - since < _BROKEN_SECONDS
+
+
 class Dialer:
     """Makes the connections of one stream."""
 
-    def __init__(self, outfit: Outfit, hop: NextHop, hosts: Hosts, policy: DestinationPolicy) -> None:
+    def __init__(self, outfit: Outfit, hop: NextHop, hosts: Hosts, policy: DestinationPolicy, broken: Broken) -> None:
         self._outfit = outfit
         self._hop = hop
-        self._hosts = hosts
         self._policy = policy
+        self._broken = broken
         self._bad: set[str] = set()
+        now = time.monotonic()
+        self._hosts = sorted(hosts.candidates, key=lambda host: broken(host.endpoint.words, now))
 
     def broke(self, connection: Connection) -> bool:
         """A connection broke off in the middle of a message; whether there is another host to try."""
         self._bad.add(connection.peer.words)
-        return any(host.endpoint.words not in self._bad for host in self._hosts.candidates)
+        self._broken.add(connection.peer.words, time.monotonic())
+        return any(host.endpoint.words not in self._bad for host in self._hosts)
 
     def works(self, connection: Connection) -> None:
         """Messages go through there."""
         self._bad.discard(connection.peer.words)
+        self._broken.discard(connection.peer.words)
 
     async def connect(self, work: Work) -> Connection:
         """Connect to the first host that answers. Raises AttemptError, or NotForThisError where other messages, which
@@ -68,8 +102,12 @@ class Dialer:
         need = tls_need(work)
         problems: list[AttemptError] = []
         refusals: list[AttemptError] = []
-        hosts = [host for host in self._hosts.candidates if host.endpoint.words not in self._bad]
-        for host in hosts or self._hosts.candidates:
+        hosts = [host for host in self._hosts if host.endpoint.words not in self._bad]
+        until = time.monotonic() + _MOST_SECONDS
+        for host in hosts or self._hosts:
+            # RFC 5321 5.1: at least two are tried. A domain may have dozens that hold us up for minutes each.
+            if len(problems) + len(refusals) >= _LEAST_TRIED and time.monotonic() > until:
+                break
             try:
                 return await self._open(host, work, need)
             except AttemptError as error:

@@ -308,6 +308,7 @@ class Notifier:
         )
         content = compose_report(report, original)
         flags = EntryFlag.NOTICE if content.isascii() else EntryFlag.NOTICE | EntryFlag.EIGHT_BIT
+        flags |= about.flags & EntryFlag.REQUIRE_TLS  # RFC 8689 5: it tells as much as the message did
         if not report.to.isascii():  # RFC 6531 3.2: the To field is in UTF-8
             flags |= EntryFlag.UTF8
         made_here = Record(

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from estafeta.core.errors import EstafetaError, Kind
 
 _RULE = re.compile(r"(\S+)\s+(?:(\d{1,9})/(s|m|h)|-)(?:\s+(\d{1,5}))?")
+_MOST_BUCKETS = 1000
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -47,6 +48,7 @@ class Bucket:
     """Lets messages through at a rate; a second's worth may go at once. `now` is monotonic seconds."""
 
     def __init__(self, rate: Rate, now: float) -> None:
+        self.rate = rate
         self._interval = rate.seconds / rate.messages if rate.messages else 0.0
         self._burst = max(1.0, self._interval)
         self._next = now
@@ -57,3 +59,30 @@ class Bucket:
             return 0.0
         self._next = max(self._next, now - self._burst) + self._interval
         return max(0.0, self._next - self._interval - now)
+
+    def give_back(self) -> None:
+        """The one that was taken last is not used."""
+        self._next -= self._interval
+
+    def is_full(self, now: float) -> bool:
+        """Whether it is as if nothing had ever been sent."""
+        return self._next <= now - self._burst
+
+
+class Buckets:
+    """The buckets of destinations, by name: they outlive the connections that they are for."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[str, Bucket] = {}
+
+    def find(self, name: str, rules: Sequence[RateRule], now: float) -> Bucket:
+        """The bucket of a domain or host."""
+        rate = find_rate(rules, name)
+        if not rate.messages:
+            return Bucket(rate, now)
+        bucket = self._buckets.get(name)
+        if bucket is None or bucket.rate != rate:
+            if len(self._buckets) >= _MOST_BUCKETS:
+                self._buckets = {key: one for key, one in self._buckets.items() if not one.is_full(now)}
+            bucket = self._buckets[name] = Bucket(rate, now)
+        return bucket

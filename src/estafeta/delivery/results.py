@@ -85,7 +85,7 @@ def fail(
     status = status or (outcome.reply.status if outcome is not None else "")
     verdicts.results.append(result_of(waiting, fate, reply=reply, mta=host, text=reason, status=status))
     if judge.recording:
-        words = f"given up after its time: {reason}" if fate is Fate.EXPIRED else reason
+        words = f"its time is over: {reason}" if fate is Fate.EXPIRED else reason
         verdicts.records.append(
             Record(
                 verdicts.work.entry_id,
@@ -93,7 +93,8 @@ def fail(
                 waiting.address,
                 host,
                 text=words,
-                detail=detail(attempt=waiting.attempts + 1, status=status),
+                # Attempts at a destination that cannot be reached are not those of this recipient.
+                detail=detail(attempt=0 if outcome is None else waiting.attempts + 1, status=status),
             )
         )
 

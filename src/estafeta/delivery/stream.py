@@ -8,64 +8,58 @@ one attempt counts for all that waits there, and only those whose time is over a
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from estafeta.core.errors import EstafetaError
 from estafeta.delivery import results
-from estafeta.delivery.connection import open_connection
 from estafeta.delivery.connection_session import Connection
-from estafeta.delivery.content import StoredSource, load_sources
-from estafeta.delivery.hosts import Host, HostProblem, Hosts, find_hosts
-from estafeta.delivery.notices import Due, about_work
-from estafeta.delivery.outfit import connection_options
-from estafeta.delivery.rates import Bucket, find_rate
+from estafeta.delivery.content import StoredSource
+from estafeta.delivery.dialing import Dialer, NotForThisError, tls_need
+from estafeta.delivery.hosts import HostProblem, find_hosts
+from estafeta.delivery.notices import about_work
 from estafeta.delivery.results import Verdicts
 from estafeta.delivery.settler import Settled, Settler
 from estafeta.delivery.splitting import split_work
 from estafeta.delivery.supply import Elsewhere, Load, Supply
-from estafeta.delivery.tlsdemand import TlsDemand, TlsFailure, TlsNeed, TlsRefusal
-from estafeta.delivery.tlspolicy import DestinationPolicy
+from estafeta.delivery.tlsdemand import TlsNeed
+from estafeta.delivery.trouble import Failure, in_trouble, nothing, tell_late
 from estafeta.delivery.values import (
     AttemptError,
     ErrorKind,
+    Outcome,
     OutcomeKind,
     Receiver,
-    ReplyInfo,
-    Stage,
     Transmission,
     TransmissionResult,
 )
 from estafeta.delivery.xtext import encode_orcpt, encode_xtext
 from estafeta.directory.listnames import verp_address
-from estafeta.journal.records import Code, Record, detail
 from estafeta.mail.address import parse_address
-from estafeta.queue.reading import late as read_late
-from estafeta.queue.values import Destination, EntryFlag, Place, Trouble, Waiting, Work
+from estafeta.queue.values import Destination, EntryFlag, Place, Waiting, Work
 from estafeta.routing.route import route
+from estafeta.routing.table import SourceAddresses
 from estafeta.routing.values import HERE, HopKind, NextHop
-from estafeta.trust.results import ResultType
 
 if TYPE_CHECKING:
     from estafeta.delivery.courier import Courier
 
 log = logging.getLogger("estafeta.delivery")
 
-_LATE_AT_ONCE = 200
-_FIRST_LEVEL_MS = 2 * 3600 * 1000
-# A destination whose rules have nothing more to say, while messages for it still have time.
-_LAST_RESORT_MS = 4 * 3600 * 1000
+# So many messages in a row that break off, one after the other, are the host's fault, not theirs.
+_MOST_BREAKS = 3
+# A connection is kept open for the next message that the rate lets through, so long at most.
+_KEEP_SECONDS = 5.0
+# Where others wait for a place, a stream makes room after so long.
+_SHIFT_SECONDS = 10.0
 _MISSING = "the message cannot be read here: run 'estafeta store verify'"
 
 
-class Failure(NamedTuple):
-    """Why nothing could be reached: in words, what chooses the retry rule, the host, and whether it is final."""
+_BREAKS = (ErrorKind.TIMEOUT, ErrorKind.LOST, ErrorKind.PROTOCOL)
 
-    text: str
-    error: str
-    host: str = ""
-    permanent: bool = False
-    status: str = ""
+Found = TypeVar("Found")
+
+Kind = tuple[TlsNeed, SourceAddresses]
+"""What one connection differs in from another: what is asked of TLS, and our own addresses."""
 
 
 class Stream:
@@ -77,8 +71,7 @@ class Stream:
         self._courier = courier
         self._outfit = outfit = courier.outfit
         self._hop = hop
-        self._rate = find_rate(courier.ways.rates, hop.name)
-        self._bucket = Bucket(self._rate, time.monotonic())
+        self._bucket = courier.buckets.find(hop.name, courier.ways.rates, time.monotonic())
         self._supply = Supply(
             outfit.mailboxes,
             destination.destination_id,
@@ -94,59 +87,92 @@ class Stream:
             outfit.now_ms,
             self._supply.settled,
             lambda records: courier.ways.recording.keep(records),
+            outfit.mailboxes.database,
         )
         self._lines: set[asyncio.Task[None]] = set()
         self._limit = 1
-        self._hosts: Hosts | None = None
-        self._policy: DestinationPolicy | None = None
-        self._bad: set[str] = set()
-        self._error = destination.error
+        self._dialer: Dialer | None = None
         self._recovered = False
+        self._breaks = 0
         self._failure: Failure | None = None
         self._closing = False
+        self._stopped = asyncio.Event()
+        self._steps: set[asyncio.Task[Any]] = set()
+        self._resting = 0
+        self._begun = time.monotonic()
+
+    @property
+    def connections(self) -> int:
+        """How many there are or are being made; 0 while the rate lets nothing through."""
+        return max(len(self._lines), 1) - self._resting
 
     def more(self) -> None:
         """More came."""
         self._supply.more()
 
     def stop(self) -> None:
-        """End behind the messages that are under way."""
+        """End behind the messages that are under way; what has not come to one is broken off."""
         self._closing = True
         self._supply.close()
+        self._stopped.set()
+        for step in self._steps:
+            step.cancel()
 
-    async def give_up(self) -> None:
-        """Something of ours is broken: try again later."""
+    def cut(self) -> None:
+        """End at once, in the middle of a message."""
         self.stop()
         for line in self._lines:
             line.cancel()
+
+    async def give_up(self) -> None:
+        """Something of ours is broken: try again later."""
+        self.cut()
+        await self._settler.drained()
         await self._trouble(Failure("internal error: the log has it", ErrorKind.LOCAL))
 
     async def run(self) -> None:
         """Send until nothing waits. Ends with everything settled."""
-        first = await self._supply.take(0)
+        first = await self._next(0)
         if first is None:
+            await self._settler.drained()
             return
         self._supply.give_back(first)
-        found = await find_hosts(
-            self._hop,
-            self._outfit.resolver,
-            self._outfit.settings.current.delivery,
-            own_names=(self._outfit.hostname,),
-            own_addresses=self._outfit.own_addresses(),
-            mail_router=self._outfit.settings.current.routing.mail_router,
-        )
-        if isinstance(found, HostProblem):
-            self._failure = Failure(found.text, found.error, permanent=found.permanent, status=found.status)
-        else:
-            self._hosts = found
-            self._policy = await self._outfit.policies.find(self._hop)
+        if await self._unless_stopped(self._find()):
             self._new_line()
-            while self._lines:
-                await asyncio.wait(self._lines, return_when=asyncio.FIRST_COMPLETED)
+        while self._lines:
+            await asyncio.wait(self._lines, return_when=asyncio.FIRST_COMPLETED)
         await self._settler.drained()
         if self._failure is not None and not self._closing:
             await self._unreachable(self._failure)
         self._supply.close()
+
+    async def _find(self) -> bool:
+        """Find out who takes mail for the destination, and what is demanded of TLS; whether there is somebody."""
+        outfit = self._outfit
+        found = await find_hosts(
+            self._hop,
+            outfit.resolver,
+            outfit.settings.current.delivery,
+            own_names=(outfit.hostname, *outfit.settings.current.local.host_names),
+            own_addresses=outfit.own_addresses(),
+            mail_router=outfit.settings.current.routing.mail_router,
+        )
+        if isinstance(found, HostProblem):
+            self._failure = Failure(found.text, found.error, permanent=found.permanent, status=found.status)
+            return False
+        self._dialer = Dialer(outfit, self._hop, found, await outfit.policies.find(self._hop), self._courier.broken)
+        return True
+
+    async def _unless_stopped(self, step: Coroutine[Any, Any, Found]) -> Found | None:
+        """What comes of a step that nothing is lost with; None where the stream was stopped meanwhile."""
+        task = asyncio.get_running_loop().create_task(step)
+        self._steps.add(task)
+        try:
+            await asyncio.wait((task,))
+            return None if task.cancelled() else task.result()
+        finally:
+            task.cancel()
+            self._steps.discard(task)
 
     # Connections
 
@@ -163,104 +189,98 @@ class Stream:
 
     async def _line(self) -> None:
         """One connection after another, as long as there is work."""
-        while not self._closing and self._failure is None:
-            load = await self._supply.take(0)
-            if load is None:
+        while self._going_on and (load := await self._next(0)) is not None:
+            if not await self._turn_has_come():
+                self._supply.give_back(load)
                 return
-            need = _need(load.work)
+            assert self._dialer is not None
             try:
-                connection = await self._connect(load.work, need)
+                connection = await self._unless_stopped(self._dialer.connect(load.work))
             except AttemptError as error:
+                self._bucket.give_back()
                 self._supply.give_back(load)
                 self._no_connection(error)
                 return
-            except _NotForThisError as refusal:
-                await self._judged(refusal.verdicts, load.source)
+            except NotForThisError as refusal:
+                self._bucket.give_back()
+                await self._refused(load, refusal)
                 continue
+            if connection is None:
+                return
+            self._supply.widen()
             try:
-                await self._use(connection, load, need)
+                await self._use(connection, load)
             finally:
                 await connection.quit()
 
-    async def _use(self, connection: Connection, load: Load | None, need: TlsNeed) -> None:
-        """Send over a connection until it is used up, or there is no work that it may carry."""
+    @property
+    def _going_on(self) -> bool:
+        if self._closing or self._failure is not None or not self._courier.may_send:
+            return False
+        return not self._makes_room()
+
+    def _makes_room(self) -> bool:
+        """Whether a place is better left to another destination: one of several, or after a while the only one."""
+        if not self._courier.crowded:
+            return False
+        return len(self._lines) > 1 or time.monotonic() - self._begun > _SHIFT_SECONDS
+
+    async def _use(self, connection: Connection, load: Load | None) -> None:
+        """Send over a connection until it is used up, or there is no work that it may carry. The rate lets the first
+        message through."""
         idle = self._courier.ways.idle_seconds
+        kind = None if load is None else self._kind_of(load.work)
+        first = True
         while load is not None:
-            if not self._may_carry(load.work, need):
+            if not self._may_carry(load.work, kind) or not (first or await self._rate_allows()):
                 self._supply.give_back(load)
                 return
-            if not await self._send(connection, load) or not connection.usable:
+            first = False
+            if not await self._send(connection, load) or not connection.usable or not self._going_on:
                 return
-            load = await self._supply.take(idle)
+            load = await self._next(idle)
 
-    def _may_carry(self, work: Work, need: TlsNeed) -> bool:
-        return not self._closing and self._courier.may_send and _need(work) is need
+    def _may_carry(self, work: Work, kind: Kind | None) -> bool:
+        return not self._closing and self._courier.may_send and self._kind_of(work) == kind
 
-    async def _connect(self, work: Work, need: TlsNeed) -> Connection:
-        """Connect to the first host that answers. Raises the last AttemptError, or _NotForThisError."""
-        assert self._hosts is not None
-        problem: AttemptError | None = None
-        refusal: TlsRefusal | None = None
-        hosts = [host for host in self._hosts.candidates if host.endpoint.words not in self._bad]
-        for host in hosts or self._hosts.candidates:
+    def _kind_of(self, work: Work) -> Kind:
+        """What a connection for this message has to be."""
+        table = self._outfit.routes()
+        sender = parse_address(work.sender) if table.sources and work.sender else None
+        return tls_need(work), table.find_source(sender)
+
+    async def _turn_has_come(self) -> bool:
+        """Wait, without a connection, until the rate lets a message through; whether it does now."""
+        seconds = self._bucket.wait_seconds(time.monotonic())
+        if seconds:
+            self._resting += 1
             try:
-                connection = await self._open(host, work, need)
-            except AttemptError as error:
-                self._bad.add(host.endpoint.words)
-                problem = error
-                log.info("no connection", extra={"host": host.endpoint.words, "reason": error.text})
-                continue
-            if isinstance(connection, Connection):
-                return connection
-            refusal = connection
-        if problem is None and refusal is not None:
-            raise self._refused(refusal, work, need)
-        raise problem or AttemptError(Stage.CONNECT, ErrorKind.DNS, f"{self._hop.name} has no host that could be tried")
+                async with asyncio.timeout(seconds):
+                    await self._stopped.wait()
+            except TimeoutError:
+                pass
+            finally:
+                self._resting -= 1
+        return not self._closing
 
-    async def _open(self, host: Host, work: Work, need: TlsNeed) -> Connection | TlsRefusal:
-        outfit = self._outfit
-        assert self._policy is not None
-        endpoint = host.endpoint
-        demand = await outfit.policies.demand(self._policy, host.name, endpoint.port, secure=host.secure, need=need)
-        if isinstance(demand, TlsRefusal):
-            outfit.tls_results.refused(demand, host=host.name)
-            return demand
-        sender = parse_address(work.sender) if work.sender else None
-        ipv4, ipv6 = outfit.routes().find_source(sender)
-        options = connection_options(outfit.settings.current, outfit.hostname, (ipv4, ipv6))
-        credentials = None
-        if self._hop.kind is not HopKind.MX:
-            credentials = await outfit.credentials(host.name, endpoint.port)
-        try:
-            connection = await open_connection(
-                endpoint, options, demand, outfit.contexts, credentials, outfit.watch(endpoint.ip)
-            )
-        except AttemptError as error:
-            if error.tls_failure is not None:
-                self._note_tls(host, ((demand, error.tls_failure),))
-            raise
-        except EstafetaError as error:
-            raise AttemptError(Stage.TLS, ErrorKind.LOCAL, error.public) from error
-        self._note_tls(host, connection.tls_failures or ((connection.demand, None),))
-        return connection
+    async def _rate_allows(self) -> bool:
+        """Wait with an open connection, if that is not too long."""
+        seconds = self._bucket.wait_seconds(time.monotonic())
+        if seconds > _KEEP_SECONDS:
+            self._bucket.give_back()
+            return False
+        if seconds:
+            await asyncio.sleep(seconds)
+        return True
 
-    def _note_tls(self, host: Host, sessions: Sequence[tuple[TlsDemand, TlsFailure | None]]) -> None:
-        """For the reports, and so that a host whose TLS is broken is not asked for it each time."""
-        for demand, failure in sessions:
-            self._outfit.tls_results.note(demand, failure, host=host.name, ip=host.ip)
-            if failure is not None and failure.result is not ResultType.STARTTLS_NOT_SUPPORTED:
-                self._outfit.policies.handshake_failed(demand, host.name, failure.words)
-
-    def _refused(self, refusal: TlsRefusal, work: Work, need: TlsNeed) -> Exception:
-        """No host meets what TLS has to be: of this message alone where it asked for more than usual."""
-        if need is TlsNeed.REQUIRED:
-            judge, now_ms = self._courier.ways.judge, self._outfit.now_ms()
-            if refusal.permanent:
-                return _NotForThisError(results.refused(work, judge, refusal.text, refusal.status))
-            return _NotForThisError(results.put_off(work, judge, refusal.text, ErrorKind.TLS, now_ms))
-        reply = ReplyInfo(0, refusal.status, refusal.text, "STARTTLS")
-        kind = ErrorKind.DNS if refusal.dns else ErrorKind.TLS
-        return AttemptError(Stage.TLS, kind, refusal.text, permanent=refusal.permanent, reply=reply)
+    async def _refused(self, load: Load, refusal: NotForThisError) -> None:
+        """No host is good enough for this message."""
+        judge = self._courier.ways.judge
+        if refusal.permanent:
+            await self._judged(results.refused(load.work, judge, refusal.text, refusal.status), load.source)
+            return
+        now_ms = self._outfit.now_ms()
+        await self._judged(results.put_off(load.work, judge, refusal.text, ErrorKind.TLS, now_ms), load.source)
 
     def _no_connection(self, error: AttemptError) -> None:
         """Fewer connections where some are there; trouble where there is none."""
@@ -269,35 +289,55 @@ class Stream:
         if others > 0:
             return
         status = error.reply.status if error.reply is not None else ""
-        self._failure = Failure(error.text, error.rule_word, permanent=error.permanent, status=status)
+        # A server that took messages a moment ago has not gone for good.
+        permanent = error.permanent and not self.sent
+        self._failure = Failure(error.text, error.rule_word, permanent=permanent, status=status)
 
     # Messages
 
-    async def _send(self, connection: Connection, load: Load) -> bool:
-        """Send one message; whether the connection may be used for another."""
-        work, now_ms = load.work, self._outfit.now_ms()
-        judge = self._courier.ways.judge
-        if load.source is None:
-            await self._judged(results.put_off(work, judge, _MISSING, ErrorKind.LOCAL, now_ms), None)
-            return True
+    async def _next(self, idle_seconds: float) -> Load | None:
+        """The next message that has to go over a connection to this destination."""
+        while (load := await self._supply.take(idle_seconds)) is not None:
+            if self._settler.stuck:
+                # What is sent now might have to be sent again.
+                await self._unless_stopped(self._settler.unstuck())
+            ready = await self._sort_out(load)
+            if ready is not None:
+                return ready
+        return None
+
+    async def _sort_out(self, load: Load) -> Load | None:
+        """Without its recipients that need no connection: given up by an operator, or gone another way since they were
+        queued; None when nothing is left, or when it cannot be sent."""
+        work, judge, now_ms = load.work, self._courier.ways.judge, self._outfit.now_ms()
         given_up = results.given_up(work, judge)
         if given_up is not None:
             await self._judged(given_up, load.source)
-            work = work._replace(recipients=tuple(one for one in work.recipients if one.place not in given_up.done))
-            if not work.recipients:
-                return True
+            work = _without(work, [one for one in work.recipients if one.place in given_up.done])
         if load.elsewhere:
-            work = _without(work, [waiting for waiting, _ in load.elsewhere])
-            self._settler.add_verdicts(results.moved(work, load.elsewhere, now_ms))
-            if not work.recipients:
-                return True
+            away = [pair for pair in load.elsewhere if pair[0] in work.recipients]
+            work = _without(work, [waiting for waiting, _ in away])
+            self._settler.add_verdicts(results.moved(load.work, away, now_ms))
+        if not work.recipients:
+            return None
+        if load.source is None:
+            await self._judged(results.put_off(work, judge, _MISSING, ErrorKind.LOCAL, now_ms), None)
+            return None
         if await self._split(work, load.source):
-            return True
-        await self._wait_for_rate()
+            return None
+        return Load(work, load.source)
+
+    async def _send(self, connection: Connection, load: Load) -> bool:
+        """Send one message; whether the connection may be used for another."""
+        assert load.source is not None
         usable = True
-        for part in _transactions(work):
+        parts = _transactions(load.work)
+        for number, part in enumerate(parts):
             result = await connection.send(_transmission(part, load.source))
             usable = result.connection_usable
+            if self._broke_off(connection, result) and len(parts) == 1:
+                self._supply.give_back(load)
+                return False
             try:
                 await self._note(part, result, connection, load.source)
             except Exception:
@@ -305,8 +345,24 @@ class Stream:
                 log.exception("results could not be judged", extra={"hop": self.destination.hop})
                 self._settler.add(Settled(part, _delivered(part, result)))
             if not usable:
+                self._supply.settled(parts[number + 1 :])
                 break
         return usable
+
+    def _broke_off(self, connection: Connection, result: TransmissionResult) -> bool:
+        """Count connections that end in the middle of a message; whether another host is there to take it."""
+        assert self._dialer is not None
+        if not all(_is_break(outcome) for outcome in result.outcomes):
+            self._breaks = 0
+            self._dialer.works(connection)
+            return False
+        if self._dialer.broke(connection) and not result.lost_after_dot:
+            return True
+        self._breaks += 1
+        if self._breaks >= _MOST_BREAKS:
+            last = result.outcomes[-1]
+            self._failure = Failure(last.reply.words, last.error, connection.peer.words)
+        return False
 
     async def _note(self, work: Work, result: TransmissionResult, connection: Connection, source: StoredSource) -> None:
         kinds = {outcome.kind for outcome in result.outcomes}
@@ -318,25 +374,26 @@ class Stream:
         if OutcomeKind.DELIVERED in kinds:
             self.sent += 1
             self._grow()
-        await self._judged(verdicts, source)
+        await self._judged(verdicts, source, reached=True)
 
     def _grow(self) -> None:
         """It goes well: one more connection, if there is work for it."""
-        most = self._rate.connections or self._courier.ways.max_connections
+        most = self._bucket.rate.connections or self._courier.ways.max_connections
         self._limit = min(most, self._limit + 1)
-        if len(self._lines) < self._limit and len(self._supply) > len(self._lines):
+        if len(self._lines) < self._limit and len(self._supply) > len(self._lines) and self._courier.room > 0:
             self._new_line()
 
-    async def _judged(self, verdicts: Verdicts, source: StoredSource | None) -> None:
-        """Have it settled, with the notices that are due."""
-        recovered = not self._recovered and (self.destination.failures > 0 or bool(self.destination.error))
-        self._recovered = True
+    async def _judged(self, verdicts: Verdicts, source: StoredSource | None, *, reached: bool = False) -> None:
+        """Have it settled, with the notices that are due. `reached`: the destination answers."""
+        failing = self.destination.failures > 0 or bool(self.destination.error)
+        recovered = reached and failing and not self._recovered
+        self._recovered = self._recovered or reached
         about = about_work(verdicts.work)
         notifier = self._outfit.notifier
         if not verdicts.results or not notifier.wants(about, verdicts.results):
             self._settler.add_verdicts(verdicts, recovered=recovered)
             return
-        read = source.beginning if source is not None else _nothing
+        read = source.beginning if source is not None else nothing
         due = await asyncio.to_thread(notifier.make, about, verdicts.results, read)
         self._settler.add_verdicts(verdicts, due, recovered=recovered)
 
@@ -372,14 +429,9 @@ class Stream:
         if pieces is None:
             return False
         notices = [(made.acceptance, made.content) for made in pieces.made]
-        self._settler.add(Settled(work, pieces.done, (), pieces.records, notices))
+        self._settler.add(Settled(work, pieces.done, (), pieces.records, notices, bound=True))
         self._supply.more()
         return True
-
-    async def _wait_for_rate(self) -> None:
-        seconds = self._bucket.wait_seconds(time.monotonic())
-        if seconds:
-            await asyncio.sleep(seconds)
 
     # Trouble
 
@@ -388,90 +440,33 @@ class Stream:
         if failure.permanent:
             await self._refuse_all(failure)
             return
+        while (load := self._supply.in_hand()) is not None:
+            await self._sort_out(load)
         await self._trouble(failure)
-        await self._tell_late(failure)
-        await self._settler.drained()
+        await tell_late(self._outfit, self._courier.ways.judge, self._settler, failure)
 
     async def _trouble(self, failure: Failure) -> None:
-        now_ms = self._outfit.now_ms()
-        before, judge = self.destination, self._courier.ways.judge
-        first_ms = before.first_failed_ms if before.failures and not self._recovered else now_ms
-        schedule = judge.rules.find(self._hop.name, failure.error)
-        due_ms = schedule.next_ms(
-            first_ms,
-            before.last_tried_ms if first_ms != now_ms else 0,
-            now_ms,
-            judge.jitter_percent,
-            judge.rand,
-            planned_ms=before.due_ms,
-            beyond=True,
-        )
-        due_ms = due_ms or now_ms + _LAST_RESORT_MS
-        records: list[Record] = []
-        if judge.recording:
-            code = Code.RETRY_FIRST if now_ms - first_ms < _FIRST_LEVEL_MS else Code.RETRY_SECOND
-            values = detail(next_ms=due_ms, attempt=before.failures + 1)
-            # Of the destination, not of one message: its story is told with those of all that waits for it.
-            ident = -self.destination.destination_id
-            records = [Record(ident, code, self.destination.hop, failure.host, text=failure.text, detail=values)]
-        self._settler.add(Settled(records=records, trouble=Trouble(due_ms, failure.text)))
+        judge, now_ms = self._courier.ways.judge, self._outfit.now_ms()
+        before = self.destination._replace(failures=0) if self._recovered else self.destination
+        self._settler.add(in_trouble(before, self._hop.name, failure, judge, now_ms))
         log.info("destination in trouble", extra={"hop": self.destination.hop, "reason": failure.text})
         await self._settler.drained()
-
-    async def _tell_late(self, failure: Failure) -> None:
-        """After a try that reached nobody: notices for those whose time is over, or who are late."""
-        judge = self._courier.ways.judge
-        while True:
-            now_ms = self._outfit.now_ms()
-            works = await asyncio.to_thread(self._late_now, now_ms)
-            for work in works:
-                await self._judged_late(results.late(work, judge, failure.text, now_ms, host=failure.host))
-            await self._settler.drained()
-            if len(works) < _LATE_AT_ONCE:
-                return
 
     async def _refuse_all(self, failure: Failure) -> None:
         """There is no such destination, or it takes no mail at all: its final word for all that waits now."""
         judge = self._courier.ways.judge
         self._supply.more()
-        while not self._closing and (load := await self._supply.take(0)) is not None:
+        while not self._closing and (load := await self._next(0)) is not None:
             verdicts = results.refused(load.work, judge, failure.text, failure.status, host=failure.host)
             await self._judged(verdicts, load.source)
         await self._settler.drained()
 
-    def _late_now(self, now_ms: int) -> Sequence[Work]:
-        with self._outfit.mailboxes.database.read() as conn:
-            return read_late(conn, self.destination.destination_id, now_ms, _LATE_AT_ONCE)
 
-    async def _judged_late(self, verdicts: Verdicts) -> None:
-        work = verdicts.work
-        about = about_work(work)
-        if not self._outfit.notifier.wants(about, verdicts.results):
-            self._settler.add(Settled(None, verdicts.done, verdicts.later, verdicts.records))
-            return
-        due = await asyncio.to_thread(self._make_late, verdicts)
-        notices = [(made.acceptance, made.content) for made in due.made]
-        self._settler.add(Settled(None, verdicts.done, verdicts.later, [*verdicts.records, *due.records], notices))
-
-    def _make_late(self, verdicts: Verdicts) -> Due:
-        work = verdicts.work
-        [source] = load_sources(self._outfit.mailboxes, [(work.content_id, work.skip)])
-        read = source.beginning if source is not None else _nothing
-        return self._outfit.notifier.make(about_work(work), verdicts.results, read)
-
-
-class _NotForThisError(Exception):
-    """No connection that this message may use; others might."""
-
-    def __init__(self, verdicts: Verdicts) -> None:
-        super().__init__()
-        self.verdicts = verdicts
-
-
-def _need(work: Work) -> TlsNeed:
-    if work.flags & EntryFlag.REQUIRE_TLS:
-        return TlsNeed.REQUIRED
-    return TlsNeed.OPTIONAL if work.flags & EntryFlag.TLS_OPTIONAL else TlsNeed.USUAL
+def _is_break(outcome: Outcome) -> bool:
+    """Whether a recipient waits because the connection ended, or the server as a whole could not go on (421)."""
+    if outcome.kind is not OutcomeKind.DEFERRED:
+        return False
+    return outcome.reply.code == 421 or (not outcome.reply.code and outcome.error in _BREAKS)
 
 
 def _without(work: Work, gone: Sequence[Waiting]) -> Work:
@@ -493,7 +488,3 @@ def _transmission(work: Work, source: StoredSource) -> Transmission:
 def _delivered(work: Work, result: TransmissionResult) -> list[Place]:
     pairs = zip(work.recipients, result.outcomes, strict=False)
     return [waiting.place for waiting, outcome in pairs if outcome.kind is OutcomeKind.DELIVERED]
-
-
-def _nothing(whole: bool) -> bytes:
-    return b""

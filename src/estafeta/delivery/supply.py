@@ -11,19 +11,26 @@ import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from sqlalchemy import bindparam, select
+
 from estafeta.delivery.content import StoredSource, load_sources
 from estafeta.delivery.turns import Turns
 from estafeta.mailboxes.service import Mailboxes
-from estafeta.queue.reading import read_work
+from estafeta.queue.reading import find_destination, read_work
+from estafeta.queue.tables import recipients
 from estafeta.queue.values import Lane, Place, Waiting, Work
+from estafeta.storage.prepared import Query
 
-# So many messages are read at once, and again when no more than a quarter of them are left.
+# So many messages are read at once, and again when no more than a quarter of them are left; one, until somebody is
+# there to take it: a thousand hosts that are down do not fill the memory with what waits for them.
 _AHEAD = 100
 _LOOK_AT_ALL_SECONDS = 0.5
 # With more than that in hand only owners are looked for who have nothing there, so often and up to so many messages.
 _LOOK_FOR_OTHERS_SECONDS = 0.1
 _MOST_IN_HAND = 4 * _AHEAD
 _BEHIND_ALL = (1 << 62, 0, 0)
+# What has been in hand for longer is looked up once more before it is sent.
+_FRESH_SECONDS = 2.0
 
 Elsewhere = tuple[tuple[Waiting, str], ...]
 """Recipients that go to another next hop now."""
@@ -36,6 +43,8 @@ class Load(NamedTuple):
     work: Work
     source: StoredSource | None
     elsewhere: Elsewhere = ()
+    read_at: float = 0.0
+    """Monotonic seconds."""
 
 
 class Supply:
@@ -56,6 +65,7 @@ class Supply:
         self._now_ms = now_ms
         self._lanes = lanes
         self._max_recipients = max_recipients
+        self._ahead = 1
         self._hand: Turns[Load] = Turns()
         self._open = tuple(lanes())
         self._after: dict[tuple[int, int], tuple[int, int, int]] = {}
@@ -79,6 +89,10 @@ class Supply:
         self._others = True
         self._news.set()
 
+    def widen(self) -> None:
+        """Somebody takes what waits: read ahead."""
+        self._ahead = _AHEAD
+
     def close(self) -> None:
         """Nothing more is wanted."""
         self._hand.clear()
@@ -94,13 +108,34 @@ class Supply:
                 self._reading.add_done_callback(_look_at)
             load = self._hand.take()
             if load is not None:
-                return load
+                if time.monotonic() - load.read_at > _FRESH_SECONDS:
+                    load = await self._looked_up(load)
+                if load is not None:
+                    return load
+                continue
             if self._reading is not None:
                 await asyncio.shield(self._reading)
                 continue
             if not await self._anything_new(idle_seconds):
                 return None
         return None
+
+    async def _looked_up(self, load: Load) -> Load | None:
+        """A message that was in hand for long as it is in the queue now: an operator may have changed or removed it."""
+        work = load.work
+        known = await asyncio.to_thread(self._look_up_now, work)
+        kept = tuple(one for one in work.recipients if known.get(one.place) == (work.lane, one.due_ms, one.expires_ms))
+        if len(kept) < len(work.recipients):
+            self._let_go(work._replace(recipients=tuple(one for one in work.recipients if one not in kept)))
+        if not kept:
+            return None
+        left = tuple(pair for pair in load.elsewhere if pair[0] in kept)
+        return load._replace(work=work._replace(recipients=kept), elsewhere=left, read_at=time.monotonic())
+
+    def _look_up_now(self, work: Work) -> dict[Place, tuple[int, int, int]]:
+        with self._mailboxes.database.read() as conn:
+            rows = _AS_IT_IS.rows(conn, destination=self._destination_id, entry=work.entry_id)
+        return {Place(work.entry_id, number): (lane, due, expires) for number, lane, due, expires in rows}
 
     def in_hand(self) -> Load | None:
         """The next message of those that were read already."""
@@ -128,7 +163,7 @@ class Supply:
     def _wants_reading(self) -> bool:
         if self._exhausted:
             return False
-        if len(self._hand) <= _AHEAD // 4:
+        if len(self._hand) <= self._ahead // 4:
             return True
         quiet = time.monotonic() - self._looked_for_others
         return self._others and quiet > _LOOK_FOR_OTHERS_SECONDS and len(self._hand) < _MOST_IN_HAND
@@ -150,13 +185,16 @@ class Supply:
             self._exhausted, self._others = True, False
             now = time.monotonic()
             after = dict(self._after)
-            others = len(self._hand) > _AHEAD // 4
+            others = len(self._hand) > self._ahead // 4
             if others:
                 self._looked_for_others = now
                 after = dict.fromkeys(self._in_hand, _BEHIND_ALL)
             elif now - self._looked_at_all > _LOOK_AT_ALL_SECONDS:
                 self._looked_at_all, after = now, {}
             loads = await asyncio.to_thread(self._read_now, after, frozenset(self._places))
+            if loads is None:
+                self.close()
+                return
             if self._closed:
                 return
             self._exhausted = self._exhausted and not loads and not others
@@ -168,13 +206,19 @@ class Supply:
             self._reading = None
             self._news.set()
 
-    def _read_now(self, after: dict[tuple[int, int], tuple[int, int, int]], known: frozenset[Place]) -> list[Load]:
+    def _read_now(
+        self, after: dict[tuple[int, int], tuple[int, int, int]], known: frozenset[Place]
+    ) -> list[Load] | None:
+        """None: an operator holds the destination."""
         with self._mailboxes.database.read() as conn:
+            destination = find_destination(conn, self._destination_id)
+            if destination is None or destination.held:
+                return None
             works = read_work(
                 conn,
                 self._destination_id,
                 self._now_ms(),
-                _AHEAD if after else _AHEAD + len(known),
+                self._ahead if after else self._ahead + len(known),
                 after=after,
                 lanes=self._lanes(),
                 max_recipients=self._max_recipients,
@@ -183,7 +227,8 @@ class Supply:
         if known:
             works = [work for one in works if (work := _unknown(one, known)).recipients]
         sources = load_sources(self._mailboxes, [(work.content_id, work.skip) for work in works])
-        return [Load(work, source, self._examine(work)) for work, source in zip(works, sources, strict=True)]
+        now = time.monotonic()
+        return [Load(work, source, self._examine(work), now) for work, source in zip(works, sources, strict=True)]
 
     def _take_in_hand(self, work: Work) -> None:
         key = (work.lane, work.owner)
@@ -204,6 +249,14 @@ class Supply:
         self._in_hand.pop(key, None)
         self._after.pop(key, None)
         self.more()
+
+
+_R = recipients.c
+_AS_IT_IS = Query(
+    select(_R.number, _R.lane, _R.due_ms, _R.expires_ms).where(
+        _R.entry_id == bindparam("entry"), _R.destination_id == bindparam("destination")
+    )
+)
 
 
 def _look_at(task: "asyncio.Task[None]") -> None:

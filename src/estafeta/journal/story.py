@@ -78,6 +78,8 @@ class Story:
     states: dict[str, State] = field(default_factory=dict)
     links: dict[int, str] = field(default_factory=dict)
     why: str = ""
+    #: How many recipients it had; only some of them are named in `recipients`.
+    addressed: int = 0
 
     @property
     def ident(self) -> str:
@@ -154,6 +156,8 @@ def _begin(story: Story, entry: Entry) -> None:
         story.peer = story.peer or entry.peer
         story.size = story.size or entry.size
         story.recipients += [one for one in _named(detail) if one not in story.recipients]
+        said = detail.get("recipients")
+        story.addressed = max(story.addressed, len(story.recipients), said if isinstance(said, int) else 0)
     story.subject = story.subject or str(detail.get("subject") or "")
     story.field_id = story.field_id or str(detail.get("message_id") or "")
 

@@ -247,11 +247,11 @@ def _answer(entry: Entry) -> str:
     """The remote's own words. A reply begins with its code (RFC 5321 4.2); else it is a reason of ours."""
     if not entry.text:
         return _reason(entry.detail)
-    return f': it said "{entry.text}"' if entry.text[:3].isdigit() else f": {entry.text}"
+    return f': it said "{entry.text}"' if entry.text[:3].isdigit() else f": {entry.text.removesuffix('.')}"
 
 
 def _because(entry: Entry) -> str:
-    return f": {entry.text}" if entry.text else _reason(entry.detail)
+    return f": {entry.text.removesuffix('.')}" if entry.text else _reason(entry.detail)
 
 
 def _reason(detail: Mapping[str, Any]) -> str:

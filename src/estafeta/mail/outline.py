@@ -54,4 +54,3 @@ class OutlineScanner:
             False,
             (),
         )
-

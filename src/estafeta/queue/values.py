@@ -168,7 +168,7 @@ class Trouble(NamedTuple):
 class Settle(NamedTuple):
     """What came of attempts at one destination, all in one commit. `done` leave the queue (delivered, failed, removed);
     a message without recipients left goes with them. `notices` have one content each, in order. `trouble`: the
-    destination is down; `recovered`: it answers, forget its failures. `tried`: attempts count for `later`."""
+    destination is down; `recovered`: it answers, forget its failures."""
 
     destination_id: int
     holder: str

@@ -6,6 +6,7 @@ and obsolete routes (4.4) included. Never raises; what cannot be an address is p
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from estafeta.mail.address import Address
@@ -130,10 +131,21 @@ def _place(value: bytes, tokens: list[_Token]) -> Iterator[Place]:
         right += 1
     if left < 0 or right >= len(tokens) or tokens[left].kind != "word" or tokens[right].kind != "word":
         return
-    local = "".join(_meaning(value[token.start : token.end]) for token in tokens[first : left + 1])
+    words = [value[token.start : token.end] for token in tokens[first : left + 1]]
+    if not _is_local_part(words):
+        return
+    local = "".join(map(_meaning, words))
     domain = value[tokens[right].start : tokens[right].end].decode("utf-8", "replace")
     if local and "\ufffd" not in local + domain:
         yield Place(tokens[first].start, tokens[right].end, Address(local, domain.rstrip(".")))
+
+
+def _is_local_part(words: list[bytes]) -> bool:
+    """RFC 5322 3.2.3, 4.4: words with dots between them, and backslashes in quotes only. Of anything else nobody can
+    say what is meant."""
+    if any(b"\\" in word and not word.startswith(b'"') for word in words):
+        return False
+    return all(one.endswith(b".") or other.startswith(b".") for one, other in pairwise(words))
 
 
 def _is_at(value: bytes, token: _Token) -> bool:

@@ -134,6 +134,14 @@ class WriterServer:
         sock.close()
 
 
+class FaultyOperationError(EstafetaError):
+    """An operation failed by its own fault, as with a text that the database cannot hold. Clients may try again, but
+    the same thing will fail again."""
+
+    def __init__(self, private: str = "") -> None:
+        super().__init__(Kind.TEMPORARY, "The change could not be stored; try again later.", private)
+
+
 class Writer(asyncio.Protocol):
     """A worker's side. `connect` opens a socket to the writer, or raises OSError while there is none."""
 
@@ -172,6 +180,10 @@ class Writer(asyncio.Protocol):
     ) -> "asyncio.Future[Any]":
         """Queue a submission. The future has the result, or raises `EstafetaError`."""
         future: asyncio.Future[Any] = self._loop.create_future()
+        if self._stopped:
+            # A job of the day, say, whose thread is still waited for: it must hear that it is too late.
+            future.set_exception(EstafetaError(Kind.UNAVAILABLE, "This server is being stopped; try again later."))
+            return future
         self._number += 1
         self._pending[self._number] = future
         self._unsent.append((self._number, operation, payload, contents))
@@ -292,7 +304,7 @@ def _portable(failure: BaseException | None) -> BaseException | None:
     """A failure that the worker can be told: the log here has the rest."""
     if failure is None or isinstance(failure, EstafetaError):
         return failure
-    return EstafetaError(Kind.TEMPORARY, "The change could not be stored; try again later.", repr(failure))
+    return FaultyOperationError(repr(failure))
 
 
 def _is_ours(sock: socket.socket) -> bool:

@@ -6,6 +6,7 @@ address is a mailbox, counted from 1), everything else goes out.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -31,6 +32,8 @@ from estafeta.journal.tables import journal
 from estafeta.mail.address import Address, parse_address
 from estafeta.mailboxes import look
 from estafeta.mailboxes.service import Mailboxes
+from estafeta.queue.choosing import Choice, find_places
+from estafeta.queue.operating import Action, Change, change
 from estafeta.queue.tables import destinations, entries, recipients
 from estafeta.routing.table import RouteTable, build_route_table
 from estafeta.routing.values import HopKind
@@ -41,6 +44,7 @@ from estafeta.storage.packs import Packs
 DOMAIN = "example.test"
 HOST = "mail.example.test"
 SENDER = "ana@example.test"
+OWN = PLAIN._replace(trusted=True, owner=1)
 TEXT = b"From: ana@example.test\r\nTo: somebody\r\nSubject: Hello\r\nMessage-ID: <1@example.test>\r\n\r\nIt works.\r\n"
 
 
@@ -53,10 +57,17 @@ class FixedSettings:
 
 class CourierHouse:
     """One node. `settings` by section: `delivery={"max_connections": 3}`; `patience`: time limits of connections in
-    seconds, shorter than settings may have them."""
+    seconds, shorter than settings may have them. `apart`: each courier commits by itself."""
 
     def __init__(
-        self, root: Path, url: str, lab: Lab, couriers: int = 1, patience: float = 0.0, **settings: dict[str, Any]
+        self,
+        root: Path,
+        url: str,
+        lab: Lab,
+        couriers: int = 1,
+        patience: float = 0.0,
+        apart: bool = False,
+        **settings: dict[str, Any],
     ) -> None:
         self.lab = lab
         self.url = url
@@ -68,10 +79,16 @@ class CourierHouse:
             given.setdefault(section, {}).update(values)
         self._given = given
         self._patience = patience
+        self._apart = apart
+        self._groups: list[GroupCommit] = []
         self.settings = FixedSettings(self._made())
         #: While it is set commits fail, as when the writer is restarted: before anything is stored, or behind it.
         self.broken = ""
         self.commits = 0
+        self._dead: set[str] = set()
+        #: Our domains, and local parts that nobody has there.
+        self.domains = {DOMAIN}
+        self.gone = {"nobody"}
         self.database, self.packs = Database(url, publish=self._published), Packs(root / "packs")
         self.group = GroupCommit(self.database, self.packs)
         self.accounts: dict[str, int] = {}
@@ -80,11 +97,12 @@ class CourierHouse:
         self._commits = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
         self.mailboxes = Mailboxes(self.database, self.packs, self.submit)
         self.idents = Idents()
         self.routes = self._routes()
         self.planner = Planner(self.settings.current, self.routes, HOST, self.resolve, self.idents, self.lab.clock)
-        posting = Posting(self.planner)
+        self.posting = posting = Posting(self.planner)
         self.notifier = Notifier(
             hostname=HOST,
             settings=lambda: self.settings.current.notices,
@@ -131,14 +149,43 @@ class CourierHouse:
             clock=self.lab.clock,
             watch=lambda ip: None,
         )
-        self.couriers = [Courier(self.outfit, f"node:{number}") for number in range(self._number)]
-        for courier in self.couriers:
-            courier.start()
+        for _ in range(self._number):
+            self.hire()
         return self
+
+    def hire(self, name: str = "") -> Courier:
+        """One more courier, at work."""
+        outfit = self.outfit
+        if self._apart:
+            # A node of its own as far as the store is concerned: several write at once (PostgreSQL).
+            group = GroupCommit(Database(self.url, publish=self._published), self.packs)
+            self._groups.append(group)
+            outfit = replace(outfit, submit=partial(self._submit_to, group, asyncio.Lock()))
+        courier = Courier(outfit, name or f"node:{len(self.couriers)}")
+        self.couriers.append(courier)
+        self._dead.discard(courier.name)
+        courier.start()
+        return courier
+
+    async def kill(self, courier: Courier) -> None:
+        """A courier dies: nothing of it is settled or given back any more."""
+        tasks = [*courier._loops, *courier._tasks.values()]
+        streams = list(courier._streams.values())
+        steps = [
+            task for stream in streams for task in (*getattr(stream, "_lines", ()), *getattr(stream, "_steps", ()))
+        ]
+        self.couriers.remove(courier)
+        self._dead.add(courier.name)
+        for task in (*tasks, *steps):
+            task.cancel()
+        await asyncio.gather(*tasks, *steps, return_exceptions=True)
 
     async def __aexit__(self, *_: object) -> None:
         for courier in self.couriers:
             await courier.stop()
+        for group in self._groups:
+            group.close()
+            group.database.close()
         self.outfit.policies.close()
         self.dns.close()
         self.group.close()
@@ -152,7 +199,7 @@ class CourierHouse:
         *to: str,
         content: bytes = TEXT,
         sender: str = SENDER,
-        conditions: Conditions = PLAIN._replace(trusted=True, owner=1),
+        conditions: Conditions = OWN,
         **dsn: str,
     ) -> Receipt:
         """Take in a message, as a session does after DATA."""
@@ -176,10 +223,17 @@ class CourierHouse:
         for courier in self.couriers:
             courier.use()
 
+    async def operate(self, action: Action, pattern: str = "*") -> None:
+        """What an operator does to recipients."""
+        with self.database.read() as conn:
+            portions = list(find_places(conn, Choice(recipient=pattern)))
+        for places in portions:
+            await self.submit(change, Change(action, places, self.lab.clock.ms(), "root"))
+
     async def until(self, true: Callable[[], Any], seconds: float = 15.0) -> Any:
         """Wait until something is true; look at everything again after each moment."""
         async with asyncio.timeout(seconds):
-            while not (found := true()):
+            while not (found := true()):  # noqa: ASYNC110 - whatever it waits for
                 await asyncio.sleep(0.01)
             return found
 
@@ -234,7 +288,18 @@ class CourierHouse:
         """As `Writer.submit`, each alone and in a thread."""
         return asyncio.ensure_future(self._commit(operation, payload, contents))
 
+    def _submit_to(
+        self, group: GroupCommit, lock: asyncio.Lock, operation: Any, payload: Any, contents: Sequence[Any] = ()
+    ) -> "asyncio.Future[Any]":
+        async def commit() -> Any:
+            async with lock:
+                return await asyncio.to_thread(group.run, operation, payload, contents)
+
+        return asyncio.ensure_future(commit())
+
     async def _commit(self, operation: Any, payload: Any, contents: Sequence[Any]) -> Any:
+        if getattr(payload, "holder", getattr(payload, "name", "")) in self._dead:
+            raise asyncio.CancelledError
         async with self._commits:
             self.commits += 1
             if self.broken == "before":
@@ -245,10 +310,10 @@ class CourierHouse:
             return result
 
     def resolve(self, address: Address) -> Resolution:
-        """Every address of our domain is a mailbox, but `nobody`."""
-        if address.domain.lower() != DOMAIN:
+        """Every address of our domains is a mailbox, but those who are gone."""
+        if address.domain.lower() not in self.domains:
             return Resolution(Status.NOT_OURS, (RemoteTarget(address),))
-        if address.local == "nobody":
+        if address.local in self.gone:
             return Resolution(Status.UNKNOWN)
         account = self.accounts.setdefault(address.key, len(self.accounts) + 1)
         return Resolution(Status.LOCAL, (LocalTarget(AccountId(account), 0),))
@@ -259,9 +324,7 @@ class CourierHouse:
         return placed
 
     def _published(self, topics: Sequence[str]) -> None:
-        loop = self.couriers[0]._loops[0].get_loop() if self.couriers and self.couriers[0]._loops else None
-        if loop is not None:
-            loop.call_soon_threadsafe(self._heard, list(topics))
+        self._loop.call_soon_threadsafe(self._heard, list(topics))
 
     def _heard(self, topics: list[str]) -> None:
         for topic in topics:
@@ -280,7 +343,7 @@ class CourierHouse:
         return settings.model_copy(update={"delivery": settings.delivery.model_copy(update=limits)})
 
     def _routes(self) -> RouteTable:
-        return build_route_table(self.settings.current.routing, lambda domain: domain == DOMAIN)
+        return build_route_table(self.settings.current.routing, lambda domain: domain in self.domains)
 
     async def _credentials(self, host: str, port: int) -> Any:
         return None

@@ -31,10 +31,10 @@ SENTENCES = [
     (entry("C6", "b@y.test", hop="mx:y.test"), "queued for b@y.test, to go to the mail exchangers of y.test"),
     (entry("B8", "b@x.test", mailbox="7/1/33"), "filed for b@x.test in Box 7/1 as message 33"),
     (entry("B8", "b@x.test", mailbox="7/1/x"), "filed for b@x.test"),
-    (entry("B3", "b@x.test", text="The mailbox is full."), "could not be filed for b@x.test: The mailbox is full."),
+    (entry("B3", "b@x.test", text="The mailbox is full."), "could not be filed for b@x.test: The mailbox is full"),
     (entry("P2", "info@x.test", text="b@y.test, mailbox 7"), "info@x.test stands for b@y.test, mailbox 7"),
     (entry("EH", "", "MAILER-DAEMON", size=10), "made here by MAILER-DAEMON, 10 octets"),
-    (entry("EH", "a@x.test", text="Notice.", list="n@x.test"), "made here by the list n@x.test: Notice."),
+    (entry("EH", "a@x.test", text="Notice.", list="n@x.test"), "made here by the list n@x.test: Notice"),
     (
         entry("8C", "mx:y.test", "mx.y.test", "refused")._replace(message_id=-3),
         "the mail exchangers of y.test cannot be reached at mx.y.test: refused",

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from estafeta.core.errors import EstafetaError
@@ -214,6 +214,8 @@ def test_places_lie_in_the_value_and_never_raise(value: bytes) -> None:
         st.sampled_from([b"u@a.test", b"<", b">", b"(", b")", b'"', b",", b":", b";", b"\r\n ", b"\\", b"@", b" "])
     )
 )
+@example([b"\\", b"u@a.test"])
+@example([b'"', b'"', b"u@a.test"])
 def test_what_is_rewritten_comes_back(pieces: list[bytes]) -> None:
     header = b"From: " + b"".join(pieces) + b"\r\n\r\n"
     there, back = rewriter_of("*@a.test $1@b.test h"), rewriter_of("*@b.test $1@a.test h")

@@ -204,7 +204,9 @@ def _orcpt(value: bytes | None, smtputf8: bool) -> str | Reply:
         return replies.BAD_PARAMETER
     if not _XTEXT.match(address) and not (smtputf8 and not address.isascii()):
         return replies.BAD_PARAMETER
-    return f"{kind.decode('ascii')};{_unxtext(address)}"
+    original = _unxtext(address)
+    # Nothing that could break a line of a notice, or that no database takes: a NUL, coded as +00.
+    return f"{kind.decode('ascii')};{original}" if original.isprintable() else replies.BAD_PARAMETER
 
 
 def _ret(value: bytes | None, session: Session) -> str | Reply:

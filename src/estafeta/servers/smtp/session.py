@@ -30,6 +30,7 @@ from estafeta.protocols.smtp.server import SmtpServer
 from estafeta.routing.rewriting import Field
 from estafeta.servers.signin import acts_as_itself
 from estafeta.servers.smtp.errors import DISK_LOW, error_reply, verdict_reply
+from estafeta.servers.smtp.etrn import start_queue
 
 if TYPE_CHECKING:
     from estafeta.servers.smtp.service import SmtpService
@@ -40,9 +41,8 @@ _GUESSING = Reply(421, "4.7.0", "Too many unknown recipients; closing")
 _NOT_YOU = Reply(535, "5.7.8", "You may only act as yourself")
 _TOO_BIG = Reply(552, "5.3.4", "The message is larger than this address takes")
 _FULL = Reply(452, "4.2.2", "The mailbox is full; try again later")
-_ETRN_STARTED = Reply(250, "2.0.0", "OK, what waits for {} is on its way")
-_ETRN_NOTHING = Reply(251, "2.0.0", "OK, nothing waits for {}")
-_ETRN_REFUSED = Reply(459, "4.7.1", "Mail for {} is not fetched from here: ask the postmaster to register it")
+# An address that stands for more others is routed in a thread.
+_MANY_TARGETS = 200
 _CODES = {"relay": Code.RELAY_REFUSED}
 """What the journal says of a refused recipient; all other reasons are 9W."""
 
@@ -146,9 +146,14 @@ class SmtpSession:
         elif (waiting := go_on()) is not None:
             await waiting
 
-    def _judge_sender(self, address: Address, resolution: Resolution) -> None:
+    def _judge_sender(self, address: Address, resolution: Resolution) -> Awaitable[None] | None:
+        """What was said is theirs, or what rewriting makes of it: `user@host.example` may stand for `user@example`."""
         verdict = check_sender(resolution, self._account, self._service.settings.relay.sender_must_be)
+        rewritten = self._sender
+        if not verdict.accepted and rewritten is not None and rewritten != address:
+            return self._lookup(rewritten, self._judge_sender)
         self._say(verdict, address)
+        return None
 
     def _rcpt(self, event: events.Rcpt) -> Awaitable[None] | None:
         address, planner = event.address, self._service.shared.planner
@@ -186,7 +191,20 @@ class SmtpSession:
         if not verdict.accepted:
             self._refuse_recipient(address, verdict)
             return None
-        recipient = planner.place(address, resolution, self._sender)
+        if len(resolution.targets) > _MANY_TARGETS:
+            return self._place_many(event, address, resolution)
+        return self._judge_place(event, address, resolution, planner.place(address, resolution, self._sender))
+
+    async def _place_many(self, event: events.Rcpt, address: Address, resolution: Resolution) -> None:
+        """What takes more than a few milliseconds, in a thread."""
+        found = await asyncio.to_thread(self._service.shared.planner.place, address, resolution, self._sender)
+        waiting = self._judge_place(event, address, resolution, found)
+        if waiting is not None:
+            await waiting
+
+    def _judge_place(
+        self, event: events.Rcpt, address: Address, resolution: Resolution, recipient: Recipient | Verdict
+    ) -> Awaitable[None] | None:
         if isinstance(recipient, Verdict):
             self._refuse_recipient(address, recipient)
             return None
@@ -386,18 +404,7 @@ class SmtpSession:
         return self._named(event.argument, self._judge_expand)
 
     async def _etrn(self, event: events.Etrn) -> None:
-        """RFC 1985: start what waits for a domain, if its servers may fetch it here."""
-        name = event.argument.lower()
-        if not self._service.serves(name):
-            self.machine.answer(_filled(_ETRN_REFUSED, event.argument))
-            return
-        try:
-            waiting = await self._service.shared.start_queue(name)
-        except EstafetaError as error:
-            self._failed(error)
-            return
-        log.info("etrn peer=%s domain=%r waiting=%d", self._pump.peer, name, waiting)
-        self.machine.answer(_filled(_ETRN_STARTED if waiting else _ETRN_NOTHING, event.argument))
+        self.machine.answer(await start_queue(self._service, self._pump.peer, event.argument))
 
     def _named(self, argument: str, judge: Callable[[Address, Resolution], Any]) -> Awaitable[None] | None:
         local, _, domain = argument.strip("<>").rpartition("@")
@@ -483,10 +490,6 @@ _HANDLERS: dict[type[Any], Callable[[SmtpSession, Any], Awaitable[None] | None]]
     events.Expand: SmtpSession._expand,
     events.Etrn: SmtpSession._etrn,
 }
-
-
-def _filled(reply: Reply, name: str) -> Reply:
-    return reply._replace(text=reply.text.format(name))
 
 
 def _tls_words(tls: Any) -> str:
