@@ -57,6 +57,7 @@ from estafeta.queue.operating import Action, Change, change
 from estafeta.queue.values import EntryFlag, Place
 from estafeta.routing.table import RouteTable, build_route_table
 from estafeta.routing.values import HopKind
+from estafeta.storage.commit import next_number
 
 log = logging.getLogger("estafeta.outward")
 
@@ -91,7 +92,8 @@ class Outward:
         hostname = context.config.hostname
         current = settings.current
         self.notes = Notes(submit, Recording(current.journal.level))
-        self.idents = Idents(context.index)
+        # Each worker that was ever started has a number, so two that live at once share none, on whatever node.
+        self.idents = Idents(next_number(mailboxes.database, "worker") % 255)
         self._routes = self._build_routes()
         self.planner = Planner(current, self._routes, hostname, self._resolve, self.idents, self.clock)
         posting = Posting(self.planner)

@@ -239,6 +239,9 @@ class Desk:
             while portion := list(islice(rows, _PORTION)):
                 now = self.now_ms()
                 open_ones = [row for row in portion if row.lane is not Lane.HELD]
+                if not choice.entry_ids:
+                    # What its sender wants sent later is not meant by "everything now".
+                    open_ones = [row for row in open_ones if not (row.hop == HERE.key and row.due_ms > now)]
                 late = tuple([row.place for row in open_ones if row.due_ms > now])
                 hops.update(row.hop for row in open_ones)
                 if late:

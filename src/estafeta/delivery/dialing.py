@@ -13,7 +13,7 @@ from estafeta.delivery.connection import open_connection
 from estafeta.delivery.connection_session import Connection
 from estafeta.delivery.hosts import Host, Hosts
 from estafeta.delivery.outfit import Outfit, connection_options
-from estafeta.delivery.tlsdemand import TlsDemand, TlsFailure, TlsNeed, TlsRefusal
+from estafeta.delivery.tlsdemand import Level, TlsDemand, TlsFailure, TlsNeed, TlsRefusal
 from estafeta.delivery.tlspolicy import DestinationPolicy
 from estafeta.delivery.values import AttemptError, ErrorKind, ReplyInfo, Stage
 from estafeta.mail.address import parse_address
@@ -136,6 +136,9 @@ class Dialer:
             credentials = None
             if self._hop.kind is not HopKind.MX:
                 credentials = await outfit.credentials(host.name, endpoint.port)
+            if credentials is not None and demand.level is Level.MAY:
+                # A password goes to nobody who cannot show who they are; a rule of delivery.tls_rules can say else.
+                demand = demand._replace(level=Level.VERIFY, names=(host.name,), source="the password for this host")
             connection = await open_connection(
                 endpoint, options, demand, outfit.contexts, credentials, outfit.watch(endpoint.ip)
             )

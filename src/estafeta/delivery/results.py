@@ -47,14 +47,16 @@ class Judge(NamedTuple):
     rand: Callable[[], float] = random.random
 
 
-def judge(work: Work, result: TransmissionResult, judge: Judge, *, host: str, now_ms: int) -> Verdicts:
+def judge(
+    work: Work, result: TransmissionResult, judge: Judge, *, host: str, now_ms: int, final: bool = False
+) -> Verdicts:
     """What came of a transmission. Recipients of which nothing was said are in none of the lists: they are tried again
-    at once."""
+    at once. `final`: who took it has put it into mailboxes (LMTP)."""
     verdicts = Verdicts(work)
     for waiting, outcome in zip(work.recipients, result.outcomes, strict=True):
         match outcome.kind:
             case OutcomeKind.DELIVERED:
-                _delivered(verdicts, waiting, outcome, result, judge, host)
+                _delivered(verdicts, waiting, outcome, result, judge, host, final=final)
             case OutcomeKind.FAILED:
                 fail(verdicts, waiting, judge, reason=outcome.reply.words, outcome=outcome, host=host)
             case OutcomeKind.DEFERRED:
@@ -198,12 +200,20 @@ def moved(work: Work, hops: Sequence[tuple[Waiting, str]], now_ms: int) -> Verdi
 
 
 def _delivered(
-    verdicts: Verdicts, waiting: Waiting, outcome: Outcome, result: TransmissionResult, judge: Judge, host: str
+    verdicts: Verdicts,
+    waiting: Waiting,
+    outcome: Outcome,
+    result: TransmissionResult,
+    judge: Judge,
+    host: str,
+    *,
+    final: bool,
 ) -> None:
     verdicts.done.append(waiting.place)
     if "SUCCESS" in waiting.notify and not result.relayed_dsn:
         # RFC 3461 5.2.2: the other side will not confirm it, so we say that it was relayed.
-        verdicts.results.append(result_of(waiting, Fate.RELAYED, reply=outcome.reply, mta=outcome.mta))
+        fate = Fate.DELIVERED if final else Fate.RELAYED
+        verdicts.results.append(result_of(waiting, fate, reply=outcome.reply, mta=outcome.mta))
     if judge.recording:
         values = detail(tls=result.tls, seconds=round(result.seconds, 3), attempt=waiting.attempts + 1)
         verdicts.records.append(

@@ -289,8 +289,9 @@ class Stream:
         if others > 0:
             return
         status = error.reply.status if error.reply is not None else ""
-        # A server that took messages a moment ago has not gone for good.
-        permanent = error.permanent and not self.sent
+        # A server that took messages a moment ago has not gone for good, nor has one that an operator chose: somebody
+        # will mend it.
+        permanent = error.permanent and not self.sent and self._hop.kind is HopKind.MX
         self._failure = Failure(error.text, error.rule_word, permanent=permanent, status=status)
 
     # Messages
@@ -367,7 +368,12 @@ class Stream:
     async def _note(self, work: Work, result: TransmissionResult, connection: Connection, source: StoredSource) -> None:
         kinds = {outcome.kind for outcome in result.outcomes}
         verdicts = results.judge(
-            work, result, self._courier.ways.judge, host=connection.peer.words, now_ms=self._outfit.now_ms()
+            work,
+            result,
+            self._courier.ways.judge,
+            host=connection.peer.words,
+            now_ms=self._outfit.now_ms(),
+            final=self._hop.kind is HopKind.LMTP,
         )
         if OutcomeKind.UNTRIED in kinds:
             self._supply.more()

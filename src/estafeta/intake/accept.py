@@ -189,7 +189,7 @@ class Reception:
 
     def _new_scanner(self) -> MessageScanner | OutlineScanner:
         """Of what only passes through nobody will ask more than its header says."""
-        here = any([recipient.targets for recipient in self._recipients])
+        here = any(recipient.targets for recipient in self._recipients)
         return MessageScanner() if here else OutlineScanner()
 
     def _parse(self) -> tuple[MessageSummary, bytes | Location]:

@@ -4,9 +4,10 @@ import itertools
 
 
 class Idents:
-    """Makes idents, unique on a node: 41 bits of epoch milliseconds, 8 of the worker, 12 of a count.
+    """Makes idents: 41 bits of epoch milliseconds, 8 of the worker, 12 of a count.
 
-    `worker` keeps those of several apart. Written in hexadecimal; as numbers they are in the order of time."""
+    `worker` keeps those of several apart, on all nodes that share a database (below 255, which the journal uses for
+    what is of no message). Written in hexadecimal; as numbers they are in the order of time."""
 
     def __init__(self, worker: int = 0) -> None:
         self._worker = (worker & 0xFF) << 12

@@ -27,15 +27,32 @@ def settle(tx: Transaction, items: Sequence[Item]) -> list[tuple[Accepted, ...]]
     """Operation: payloads are `Settle`s, with one location for each of their notices. Results are what became of
     these."""
     wanted: list[Settle] = [item.payload for item in items]
+    repeated = [_is_repeated(tx, one) for one in wanted]
     _DONE.many(tx, [(one.destination_id, *place) for one in wanted for place in one.done])
     drop_finished(tx, {place.entry_id for one in wanted for place in one.done})
     for one in wanted:
         _delay(tx, one)
     _judge(tx, wanted)
     write_records(tx, [record for one in wanted for record in one.records])
-    pairs = [pair for item in items for pair in zip(item.payload.notices, item.locations, strict=True)]
+    pairs = [
+        pair
+        for item, again in zip(items, repeated, strict=True)
+        if not again
+        for pair in zip(item.payload.notices, item.locations, strict=True)
+    ]
     taken = iter(take_in(tx, pairs) if pairs else ())
-    return [tuple(next(taken) for _ in one.notices) for one in wanted]
+    return [
+        () if again else tuple(next(taken) for _ in one.notices) for one, again in zip(wanted, repeated, strict=True)
+    ]
+
+
+def _is_repeated(tx: Transaction, one: Settle) -> bool:
+    """Whether all that is done left the queue before, by another courier that took over: then what came of it (the
+    copies of a list, notices) was taken in by that one, too."""
+    if not (one.notices and one.done):
+        return False
+    found = _THERE.found(tx, ids=as_json({place.entry_id for place in one.done}), here=one.destination_id)
+    return not {(place.entry_id, place.number) for place in one.done} & {(row[0], row[1]) for row in found}
 
 
 def drop_finished(tx: Transaction, entry_ids: Iterable[int]) -> None:
@@ -113,6 +130,11 @@ _DONE = Prepared(delete(recipients).where(_HERE), "here", "entry", "place")
 _OF_THESE = entries.c.entry_id.in_(numbers("ids"))
 _LOCK = Query(
     select(entries.c.entry_id, entries.c.content_id).where(_OF_THESE).order_by(entries.c.entry_id).with_for_update()
+)
+_THERE = Query(
+    select(_R.entry_id, _R.number).where(
+        _R.entry_id.in_(numbers("ids")), _R.destination_id == bindparam("here", type_=BigInteger)
+    )
 )
 _LEFT = Query(select(_R.entry_id).where(_R.entry_id.in_(numbers("ids"))).distinct())
 _DROP = Query(delete(entries).where(_OF_THESE))

@@ -274,10 +274,15 @@ def _sealed(pack_id: int) -> dict[str, int]:
 
 def next_pack_id(database: Database) -> PackId:
     """A pack number that was never given out before, durably taken."""
+    return PackId(next_number(database, "pack"))
+
+
+def next_number(database: Database, name: str) -> int:
+    """The next number of a sequence, in a transaction of its own."""
     for attempt in range(_ATTEMPTS):
         try:
             with database.write() as tx:
-                return PackId(take_number(tx, "pack"))
+                return take_number(tx, name)
         except (IntegrityError, ConflictError):
             # The very first number, asked for by two workers at once.
             if attempt == _ATTEMPTS - 1:
