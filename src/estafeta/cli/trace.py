@@ -45,11 +45,12 @@ def trace(
     Secrets and the bodies of messages are left out. C is the client, S the server, also where this server is the
     client.
     """
-    from estafeta.app.config import Service
+    from estafeta.app.config import WEB, Service
     from estafeta.app.tracing import follow
     from estafeta.net.watching import DELIVERY, Wanted
 
-    known = [*Service, DELIVERY]
+    # Web pages are not followed: their octets are those of another library.
+    known = [*(name for name in Service if name not in WEB), DELIVERY]
     for name in service or ():
         if name not in known:
             raise typer.BadParameter(f"--service must be one of {', '.join(known)}")

@@ -22,6 +22,8 @@ from estafeta.core.errors import EstafetaError, Kind
 
 #: Longest time between two tries (Exim: retry_interval_max).
 MAX_INTERVAL_MS = 86_400_000
+# How much shorter than planned an interval may be and still count as it.
+_SLACK_PERCENT = 2
 _MAX_MS = 10 * 366 * MAX_INTERVAL_MS
 _UNITS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _TIME = re.compile(r"(?:(\d{1,9})w)?(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s?)?", re.ASCII)
@@ -80,7 +82,8 @@ class Schedule:
         last = now_ms - last_try_ms if last_try_ms and failing else 0
         if planned_ms > last_try_ms:
             last = min(last, planned_ms - last_try_ms)
-        interval = min(_interval(part, last, rand), MAX_INTERVAL_MS)
+        least = part.interval_ms * (100 - _SLACK_PERCENT - jitter_percent) / 100
+        interval = min(_interval(part, last, least, rand), MAX_INTERVAL_MS)
         if jitter_percent:
             interval += int(interval * jitter_percent / 100 * (2 * rand() - 1))
         return now_ms + max(interval, 1)
@@ -139,10 +142,12 @@ _NONE = Schedule()
 _DESCENDING = tuple(_UNITS[letter] for letter in "wdhms")
 
 
-def _interval(part: Part, last: int, rand: Callable[[], float]) -> int:
-    if part.letter == "F" or last < part.interval_ms:
+def _interval(part: Part, last: int, least: float, rand: Callable[[], float]) -> int:
+    """`least`: a last interval from which the next one grows. One that was the first of the part comes out a little
+    shorter, by jitter and by the time that the try took."""
+    if part.letter == "F" or last < least:
         return part.interval_ms
-    grown = last * part.factor // 1000
+    grown = max(last, part.interval_ms) * part.factor // 1000
     if part.letter == "G":
         return grown
     more = max(grown - part.interval_ms, 0)

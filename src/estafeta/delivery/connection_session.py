@@ -196,6 +196,9 @@ class Connection:
                     if machine.state is not ClientState.TRANSACTION or sent > source.size:
                         break
                     machine.put_piece(piece)
+                    if sent == source.size:
+                        # With BDAT the reply may come as soon as the last octet is out: the machine has to know by then.
+                        break
                     link.flush()
                     await link.room(self._times.data_block)
         except (OSError, EstafetaError):

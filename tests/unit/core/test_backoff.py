@@ -227,3 +227,13 @@ def test_the_next_try_is_in_time(made: list[Part], age: int, gap: int, jitter: f
     if due is not None:
         assert now < due <= now + MAX_INTERVAL_MS * 1.5
         assert due - now >= min(part.interval_ms for part in made) // 2 or due - now >= MAX_INTERVAL_MS // 2
+
+
+def test_intervals_grow_although_tries_take_time_and_retries_are_spread() -> None:
+    schedule = parse_retry_rules(["* * F,2h,15m; G,16h,2h,1.5; F,4d,8h"]).find("x.test", "timeout")
+    hour = 3_600_000
+    # The try before took some seconds, so that it is nearer to this one than was planned.
+    assert schedule.next_ms(1, 2 * hour + 5000, 4 * hour, 0, planned_ms=4 * hour) == 7 * hour
+    # Ten percent less than two hours, by chance.
+    found = schedule.next_ms(1, 2 * hour, int(3.8 * hour), 10, lambda: 0.5, planned_ms=int(3.8 * hour))
+    assert found == int(3.8 * hour) + 3 * hour
