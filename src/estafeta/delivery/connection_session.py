@@ -197,7 +197,7 @@ class Connection:
                         break
                     machine.put_piece(piece)
                     if sent == source.size:
-                        # With BDAT the reply may come as soon as the last octet is out: the machine has to know by then.
+                        # With BDAT the reply may come as soon as the last octet is out: the machine must know first.
                         break
                     link.flush()
                     await link.room(self._times.data_block)
