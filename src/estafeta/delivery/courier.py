@@ -26,8 +26,10 @@ log = logging.getLogger("estafeta.delivery")
 BEAT_SECONDS = 5.0
 PATIENCE_SECONDS = 30.0
 SILENCE_SECONDS = 20.0
-# Announcements may be lost, and destinations come due by themselves: a look costs one small transaction.
+# Announcements may be lost, and destinations come due by themselves: a look costs one small transaction. They are fewer
+# while there is nothing to do: times of retries are minutes.
 _LOOK_SECONDS = 1.0
+_QUIET_SECONDS = 5.0
 # Destinations whose rate lets nothing through for now take no place, but memory.
 _MOST_RESTING = 4
 _GRACE_SECONDS = 20.0
@@ -132,6 +134,7 @@ class Courier:
     # Claims
 
     async def _claim_always(self) -> None:
+        pause = _LOOK_SECONDS
         while not self._stopping:
             self._wake.clear()
             try:
@@ -144,9 +147,12 @@ class Courier:
                 log.exception("nothing could be taken from the queue")
                 more = False
             if not more:
+                busy = self._streams or not self.may_send
+                pause = _LOOK_SECONDS if busy else min(pause * 1.5, _QUIET_SECONDS)
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_LOOK_SECONDS):
+                    async with asyncio.timeout(pause):
                         await self._wake.wait()
+                        pause = _LOOK_SECONDS
 
     async def _claim(self) -> bool:
         """Take what is due, as far as there is room; whether there may be more."""

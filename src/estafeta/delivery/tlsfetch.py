@@ -64,6 +64,8 @@ def _reason(error: Exception) -> str:
             return "it took too long"
         case ssl.SSLEOFError() | http.client.RemoteDisconnected() | http.client.IncompleteRead():
             return "the connection ended too early"
+        case ssl.SSLError(reason="UNEXPECTED_EOF_WHILE_READING"):
+            return "the connection ended too early"
         case ssl.SSLError():
             return explain(error).words
         case OSError(strerror=str(words)):
@@ -85,6 +87,8 @@ def _connect(source: Source, deadline: float) -> socket.socket:
 def _secure(plain: socket.socket, host: str, context: ssl.SSLContext, deadline: float) -> ssl.SSLSocket:
     plain.settimeout(_left(deadline))
     # An end without TLS's own word for it may be somebody cutting the policy short (RFC 8446 6.1).
+    # An answer without a length ends with the connection: an end that TLS does not vouch for may be anybody's.
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
     return context.wrap_socket(plain, server_hostname=host, suppress_ragged_eofs=False)
 
 

@@ -1,6 +1,7 @@
 """A server to connect to, which says what a test wants it to say."""
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
@@ -54,7 +55,9 @@ class Mx:
         for link in self.clients:
             link.abort()
         for writer in self._writers:
-            writer.transport.abort()
+            # Python before 3.11.4 raises where the connection is gone already.
+            with contextlib.suppress(AttributeError):
+                writer.transport.abort()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

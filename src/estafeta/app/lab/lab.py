@@ -65,11 +65,15 @@ class Lab:
         """Take ports and answer for names. Raises OSError."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self.ca_file.write_bytes(self.authority.pem)
-        self.port = self._reserve(_HOME_ADDRESS, self.port)
-        self.https_port = self._reserve("127.77.0.3", 0)
-        self.dns_port = self.dns_port or _free_port_for_both(_HOME_ADDRESS)
-        await self._dns.start(_HOME_ADDRESS, self.dns_port)
-        await self._web.start(_POLICY_ADDRESS, self.https_port)
+        try:
+            self.port = self._reserve(_HOME_ADDRESS, self.port)
+            self.https_port = self._reserve("127.77.0.3", 0)
+            self.dns_port = self.dns_port or _free_port_for_both(_HOME_ADDRESS)
+            await self._dns.start(_HOME_ADDRESS, self.dns_port)
+            await self._web.start(_POLICY_ADDRESS, self.https_port)
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         """End everything; temporary files are removed."""
