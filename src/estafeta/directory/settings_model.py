@@ -22,6 +22,7 @@ from estafeta.directory.settings_outward import (
     Routing,
     Split,
 )
+from estafeta.directory.settings_policy import Policy
 
 MIB = 1 << 20
 _MAX_BYTES = 1 << 40
@@ -522,3 +523,4 @@ class Settings(BaseModel):
     lists: Lists = Lists()
     journal: Journal = Journal()
     split: Split = Split()
+    policy: Policy = Policy()

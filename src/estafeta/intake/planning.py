@@ -22,12 +22,12 @@ from estafeta.journal.records import Code, Record, detail
 from estafeta.mail.address import Address, domain_key, parse_address
 from estafeta.mail.scan import MessageScanner, MessageSummary
 from estafeta.mailboxes.values import Arrival, Delivery
-from estafeta.policy.verdict import Verdict
+from estafeta.policy.verdict import Action, Verdict, rejected
 from estafeta.queue.values import Acceptance, EntryFlag, Lane, NewEntry, NewRecipient
 from estafeta.routing.rewriting import Rewriter, build_rewriter
 from estafeta.routing.route import read_percent, route
 from estafeta.routing.table import RouteTable
-from estafeta.routing.values import HERE, HopKind, NextHop
+from estafeta.routing.values import HERE, HopKind, NextHop, Route
 from estafeta.trust.requiretls import tls_not_required
 
 # The header of a message of our own is in its first octets, or it is cut there.
@@ -35,8 +35,8 @@ _HEAD_BYTES = 256 << 10
 # So many recipients are named in the record of a reception; each has records of its own as well.
 _NAMED = 20
 
-_NO_WAY_OUT = Verdict(
-    550, "5.3.2", "This server does not send mail to other servers; use an address of its own domains", "outward"
+_NO_WAY_OUT = rejected(
+    "This server does not send mail to other servers; use an address of its own domains", "outward", 550, "5.3.2"
 )
 
 Clock = Callable[[], float]
@@ -129,11 +129,11 @@ class Planner:
                 return _NO_WAY_OUT
             if found.hop is None:
                 if len(resolution.targets) == 1:
-                    return Verdict(found.code or 550, found.status or "5.1.2", found.text, "no route")
+                    return _no_route(found)
                 continue  # the others get it; an alias with one bad address is not refused
             onward.append(Onward(found.hop.key, str(found.address)))
         if not here and not onward:
-            return Verdict(550, "5.1.2", "None of the addresses that this one stands for can be reached", "no route")
+            return rejected("None of the addresses that this one stands for can be reached", "no route", 550, "5.1.2")
         return Recipient(address, tuple(here), tuple(onward))
 
     def unhidden(self, address: Address, *, may_relay: bool) -> Address:
@@ -227,7 +227,7 @@ class Planner:
             return self.place(address, resolution, sender)
         if resolution.status is Status.DISABLED:
             return Recipient(address, (), (Onward(HERE.key, str(address)),))
-        return Verdict(550, "5.1.1", resolution.reason or f"There is no {address} here", str(resolution.status))
+        return rejected(resolution.reason or f"There is no {address} here", str(resolution.status), 550, "5.1.1")
 
     def _entry(self, message: Message, recipients: Sequence[Recipient], conditions: Conditions) -> NewEntry | None:
         onward: dict[tuple[str, str, str], tuple[Recipient, Onward]] = {}
@@ -321,6 +321,12 @@ class Planner:
                 parent=f"{conditions.parent:x}" if conditions.parent else "",
             ),
         )
+
+
+def _no_route(found: Route) -> Verdict:
+    """Routing's own refusal; what DNS or a rule may say otherwise tomorrow is put off."""
+    code, enhanced = found.code or 550, found.status or "5.1.2"
+    return Verdict(Action.DEFER if code < 500 else Action.REJECT, "no route", found.text, code, enhanced)
 
 
 def _resolved(ident: int, recipient: Recipient) -> list[Record]:

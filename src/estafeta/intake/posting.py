@@ -17,7 +17,7 @@ from estafeta.lists.values import Made as ListMade
 from estafeta.lists.values import Moderated
 from estafeta.mail.address import Address, parse_address
 from estafeta.mail.trace import return_path
-from estafeta.policy.verdict import Verdict
+from estafeta.policy.verdict import Verdict, deferred
 from estafeta.queue.values import Acceptance, EntryFlag, Place, Waiting, Work
 
 _SELF = "estafeta"
@@ -129,7 +129,7 @@ class Posting:
         text = waiting.address
         found = self._planner.find(parse_address(text) if "@" in text else Address(text, ""), sender)
         if isinstance(found, Recipient) and any(one.hop.startswith("local:") for one in found.onward):
-            return Verdict(450, "4.2.1", "This address takes no mail at the moment", "disabled")
+            return deferred("This address takes no mail at the moment", "disabled", 450, "4.2.1")
         return found
 
 

@@ -1,16 +1,16 @@
 """May this client give this recipient? (A6, A7, D6; RFC 5321 3.6, enhanced codes of RFC 3463.)"""
 
 from estafeta.directory.model import Resolution, Status
-from estafeta.policy.verdict import Verdict
+from estafeta.policy.verdict import Verdict, deferred, passed, rejected
 
-_OK = Verdict(250, "2.1.5", "Recipient ok")
-_NO_RELAY = Verdict(550, "5.7.1", "Relaying denied: sign in first, or send to an address of this server", "relay")
-_UNKNOWN = Verdict(550, "5.1.1", "There is no such address here", "unknown")
+_OK = passed(text="Recipient ok", enhanced="2.1.5")
+_NO_RELAY = rejected("Relaying denied: sign in first, or send to an address of this server", "relay")
+_UNKNOWN = rejected("There is no such address here", "unknown", 550, "5.1.1")
 _BY_STATUS = {
     Status.UNKNOWN: _UNKNOWN,
-    Status.REMOVED: Verdict(550, "5.1.1", "There is no such address here any more", "removed"),
-    Status.DISABLED: Verdict(450, "4.2.1", "This address takes no mail at the moment; try again later", "disabled"),
-    Status.DENIED: Verdict(550, "5.7.1", "This address takes no mail", "denied"),
+    Status.REMOVED: rejected("There is no such address here any more", "removed", 550, "5.1.1"),
+    Status.DISABLED: deferred("This address takes no mail at the moment; try again later", "disabled", 450, "4.2.1"),
+    Status.DENIED: rejected("This address takes no mail", "denied"),
 }
 
 

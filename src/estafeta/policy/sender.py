@@ -2,11 +2,11 @@
 
 from estafeta.directory.model import Account, Resolution, Status
 from estafeta.directory.settings_model import SenderRule
-from estafeta.policy.verdict import Verdict
+from estafeta.policy.verdict import Verdict, passed, rejected
 
-_OK = Verdict(250, "2.1.0", "Sender ok")
-_NOT_YOURS = Verdict(553, "5.7.1", "You may not send from this address: use one of your own", "not own address")
-_NOT_OURS = Verdict(553, "5.7.1", "You may not send from this address: use one of this server's domains", "foreign")
+_OK = passed(text="Sender ok", enhanced="2.1.0")
+_NOT_YOURS = rejected("You may not send from this address: use one of your own", "not own address", 553)
+_NOT_OURS = rejected("You may not send from this address: use one of this server's domains", "foreign", 553)
 
 
 def check_sender(resolution: Resolution, account: Account | None, rule: SenderRule) -> Verdict:

@@ -20,7 +20,7 @@ from estafeta.mail.trace import with_protocol
 from estafeta.net.pump import Pump
 from estafeta.policy.recipient import check_recipient
 from estafeta.policy.sender import check_sender
-from estafeta.policy.verdict import Verdict
+from estafeta.policy.verdict import Verdict, rejected
 from estafeta.protocols.sasl import NeedPassword, PasswordResult, Reason
 from estafeta.protocols.smtp import events, replies
 from estafeta.protocols.smtp.events import Event, HelloKind
@@ -142,7 +142,7 @@ class SmtpSession:
             self._failed(error)
             return
         if not resolution.targets or resolution.status is Status.NOT_OURS:
-            self._refuse_recipient(real, Verdict(550, "5.1.1", f"There is no {real} here", "unknown"))
+            self._refuse_recipient(real, rejected(f"There is no {real} here", "unknown", 550, "5.1.1"))
         elif (waiting := go_on()) is not None:
             await waiting
 
@@ -228,7 +228,7 @@ class SmtpSession:
             for key in lists:
                 reason = await asyncio.to_thread(self._service.shared.check_post, key, self._sender)
                 if reason:
-                    self._refuse_recipient(recipient.address, Verdict(550, "5.7.2", reason.rstrip("."), "list"))
+                    self._refuse_recipient(recipient.address, rejected(reason.rstrip("."), "list", 550, "5.7.2"))
                     return
         except EstafetaError as error:
             self._failed(error)

@@ -1,0 +1,135 @@
+"""Asking the checks of a stage: lookups at the same time and within a time, then verdicts in the order of the table."""
+
+import asyncio
+import logging
+import types
+from collections.abc import Coroutine, Generator, Sequence
+from typing import Any, NamedTuple, cast
+
+from estafeta.core.errors import EstafetaError
+from estafeta.directory.settings_model import Settings
+from estafeta.policy.checks import Check, Stage, Who
+from estafeta.policy.facts import Facts
+from estafeta.policy.verdict import Verdict
+from estafeta.protocols.smtp.limits import Mode
+
+log = logging.getLogger("estafeta.policy")
+
+
+class Lost(NamedTuple):
+    """In `Facts.found`: the lookup failed, and why."""
+
+    reason: str
+
+
+class Chain:
+    """The checks that the settings want, by stage and by who is asked. Made anew when settings change."""
+
+    def __init__(self, checks: Sequence[Check], settings: Settings) -> None:
+        self.checks = tuple(check for check in checks if check.on(settings))
+        self.settings = settings
+        self._seconds = settings.policy.lookup_seconds
+        self._rows = {
+            (stage, who): tuple(check for check in self.checks if check.stage is stage and who in check.who)
+            for stage in Stage
+            for who in (Who.STRANGERS, Who.NETWORKS, Who.USERS, Who.LMTP)
+        }
+
+    def wanted(self, stage: Stage, facts: Facts) -> tuple[Check, ...]:
+        """The checks that are asked at a stage."""
+        return self._rows[stage, who_is(facts)]
+
+    def judge(self, stage: Stage, facts: Facts) -> list[Verdict] | Coroutine[Any, Any, list[Verdict]]:
+        """The verdicts of a stage: at once where nothing has to be waited for."""
+        checks = self._rows[stage, who_is(facts)]
+        waiting: list[tuple[Check, Coroutine[Any, Any, Any]]] = []
+        for check in checks:
+            if check.find is None:
+                continue
+            work = cast("Coroutine[Any, Any, Any]", check.find(facts, self.settings))
+            begun = _begin(check, work, facts) if check.light else work
+            if begun is not None:
+                waiting.append((check, begun))
+        if waiting:
+            return self._wait(checks, waiting, facts)
+        return self._verdicts(checks, facts)
+
+    async def _wait(
+        self, checks: Sequence[Check], waiting: Sequence[tuple[Check, Coroutine[Any, Any, Any]]], facts: Facts
+    ) -> list[Verdict]:
+        loop = asyncio.get_running_loop()
+        tasks = [(check, loop.create_task(work)) for check, work in waiting]
+        try:
+            await asyncio.wait([task for _, task in tasks], timeout=self._seconds)
+        finally:
+            for _, task in tasks:
+                task.cancel()
+        for check, task in tasks:
+            facts.found[check.name] = _result(check, task)
+        return self._verdicts(checks, facts)
+
+    def _verdicts(self, checks: Sequence[Check], facts: Facts) -> list[Verdict]:
+        said: list[Verdict] = []
+        for check in checks:
+            found = facts.found.get(check.name)
+            if isinstance(found, Lost):
+                said.append(check.lost(found.reason)._replace(check=check.name))
+                continue
+            said.extend([verdict._replace(check=check.name) for verdict in self._judged(check, facts)])
+        return said
+
+    def _judged(self, check: Check, facts: Facts) -> Sequence[Verdict]:
+        try:
+            return check.judge(facts, self.settings)
+        except Exception:  # a fault of ours must not cost a message, nor let a session end
+            log.exception("a check failed", extra={"check": check.name})
+            return (check.lost("it failed: the log has it"),)
+
+
+def who_is(facts: Facts) -> Who:
+    """Which of the four the client is."""
+    if facts.mode is Mode.LMTP:
+        return Who.LMTP
+    if facts.account is not None:
+        return Who.USERS
+    return Who.NETWORKS if facts.trusted else Who.STRANGERS
+
+
+def _begin(check: Check, work: Coroutine[Any, Any, Any], facts: Facts) -> Coroutine[Any, Any, Any] | None:
+    """Go as far as answers are remembered: None when that was the end, else what is left of it."""
+    try:
+        first = work.send(None)
+    except StopIteration as end:
+        facts.found[check.name] = end.value
+        return None
+    except Exception as error:  # noqa: BLE001 - as of a task
+        facts.found[check.name] = _lost(check, error)
+        return None
+    return _rest(work, first)
+
+
+@types.coroutine
+def _rest(work: Coroutine[Any, Any, Any], first: Any) -> Generator[Any, Any, Any]:
+    """A coroutine that has begun already, from what it waits for first."""
+    try:
+        yield first
+    except BaseException:
+        work.close()
+        raise
+    return (yield from work)
+
+
+def _result(check: Check, task: "asyncio.Task[Any]") -> Any:
+    if not task.done() or task.cancelled():
+        return Lost("no answer in time")
+    error = task.exception()
+    return task.result() if error is None else _lost(check, error)
+
+
+def _lost(check: Check, error: BaseException) -> Lost:
+    if isinstance(error, EstafetaError):
+        return Lost(error.public.rstrip("."))
+    if isinstance(error, OSError | TimeoutError):
+        return Lost(str(error) or type(error).__name__)
+    log.error("a lookup failed", extra={"check": check.name}, exc_info=error)
+    return Lost("it failed: the log has it")

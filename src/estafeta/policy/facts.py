@@ -1,0 +1,47 @@
+"""What is known of a session and of its message when a check is asked.
+
+A session fills this in as it goes; checks only read it. What had to be looked up is in `found`, by the name of the
+check that looked: later checks read the results of earlier ones there, and a replay fills it from elsewhere.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from estafeta.directory.model import Account, Resolution
+from estafeta.mail.address import Address
+from estafeta.policy.content import Content
+from estafeta.protocols.smtp.limits import Mode
+
+
+@dataclass(slots=True)
+class Facts:
+    """`peer` is the client's IP address, or `local` for a Unix socket. `trusted`: it may relay, by its address or
+    because it signed in. `now` in epoch seconds. `early`: it spoke before it was greeted. `recipients`: those accepted
+    so far, with what the directory knows of each; `recipient` the one that stage RCPT is about. `content` from stage
+    HEADERS on. `found`: results of lookups, by the name of the check."""
+
+    peer: str
+    mode: Mode = Mode.SMTP
+    now: float = 0.0
+    tls: bool = False
+    helo: str = ""
+    esmtp: bool = False
+    early: bool = False
+    trusted: bool = False
+    account: Account | None = None
+    sender: Address | None = None
+    smtputf8: bool = False
+    declared_size: int = 0
+    recipient: tuple[Address, Resolution] | None = None
+    recipients: list[tuple[Address, Resolution]] = field(default_factory=list)
+    content: Content | None = None
+    found: dict[str, Any] = field(default_factory=dict)
+
+    def begin_message(self) -> None:
+        """A new transaction: what belongs to the last message is forgotten, what belongs to the session stays."""
+        self.sender = None
+        self.smtputf8 = False
+        self.declared_size = 0
+        self.recipient = None
+        self.recipients = []
+        self.content = None
