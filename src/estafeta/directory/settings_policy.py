@@ -12,8 +12,8 @@ class Policy(Section):
         default=5.0,
         ge=0.1,
         le=60.0,
-        description="Time for all lookups of one stage together (scanners have their own); what has not answered by then "
-        "counts as each check says.",
+        description="Time for all lookups of one stage together (scanners have their own); what has not answered by "
+        "then counts as each check says.",
     )
     junk_score: float = Field(
         default=5.0, ge=1.0, le=1000.0, description="Points from which a message is filed in Junk."

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 
 class Part(NamedTuple):
-    """A leaf: `media` as in `text/plain`, lower case; `name` the name of the file, decoded, "" for none; `path` where it
-    is, as in `2/letters.zip/invoice.exe`; `octets` decoded, cut at a limit (`complete` is False then); `charset` as
+    """A leaf: `media` as in `text/plain`, lower case; `name` the name of the file, decoded, "" for none; `path` where
+    it is, as in `2/letters.zip/invoice.exe`; `octets` decoded, cut at a limit (`complete` is False then); `charset` as
     said; `attached`: it is a file for the reader to save."""
 
     media: str

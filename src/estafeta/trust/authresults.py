@@ -153,6 +153,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
+        self._last = ""
         self._skip()
 
     def at_end(self) -> bool:
@@ -191,7 +192,7 @@ class _Reader:
         method = self._match(_WORD)
         version = self.number(1) if method and self.take("/") else 1
         if not method or not self.take("="):
-            self._last = method.lower()
+            self._last = method.lower()  # `none`, perhaps
             return None
         result = self._match(_WORD)
         if not result:
@@ -215,8 +216,6 @@ class _Reader:
 
     def is_none(self) -> bool:
         return self._last == "none" and self.at_end()
-
-    _last = ""
 
     def _property(self, ptype: str) -> Property | None:
         if not self.take("."):
