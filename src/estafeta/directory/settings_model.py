@@ -9,6 +9,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 from estafeta.directory.settings_base import LOOPBACK, Section
+from estafeta.directory.settings_dmarc import Dmarc
 from estafeta.directory.settings_fields import AddressOrEmpty, HostName, IpAddress, Network, Separators
 from estafeta.directory.settings_outward import (
     Batch,
@@ -523,4 +524,5 @@ class Settings(BaseModel):
     lists: Lists = Lists()
     journal: Journal = Journal()
     split: Split = Split()
+    dmarc: Dmarc = Dmarc()
     policy: Policy = Policy()

@@ -205,13 +205,12 @@ class _Reader:
                 reason = self.value()
                 continue
             found = self._property(name) if name else None
-            if found is None:
-                # Whatever it is, it says nothing that is known (RFC 8601 2.2, 2.7.6): on to the next word.
-                if not self.value():
-                    self._at = min(self._at + 1, len(self._text))
-                    self._skip()
-            elif len(properties) < MAX_PROPERTIES:
-                properties.append(found)
+            if found is not None:
+                properties += [found] if len(properties) < MAX_PROPERTIES else []
+            elif not name and not self.value():
+                # A character that belongs nowhere; unknown words are passed over as well (RFC 8601 2.7.6).
+                self._at = min(self._at + 1, len(self._text))
+                self._skip()
         return MethodResult(method.lower(), result.lower(), reason, tuple(properties), version)
 
     def is_none(self) -> bool:

@@ -1,0 +1,53 @@
+"""Settings of DMARC: what is checked and obeyed, what is reported, and where reports of others come to."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from estafeta.directory.settings_base import Section
+from estafeta.directory.settings_fields import AddressOrEmpty, HostName
+from estafeta.trust.dmarcdiscovery import Discovery
+
+
+class DmarcObedience(StrEnum):
+    """How far the policies of other domains are obeyed."""
+
+    REJECT = "reject"
+    QUARANTINE = "quarantine"
+    MARK = "mark"
+
+
+class Dmarc(Section):
+    """DMARC (RFC 7489, RFC 9989): domains that say what is to become of mail in their name that they did not send."""
+
+    check: bool = Field(default=True, description="Check mail from outside, and say the result in its header.")
+    obey: DmarcObedience = Field(
+        default=DmarcObedience.REJECT,
+        description="How far policies of others are obeyed. reject: as they ask. quarantine: what they want rejected "
+        "goes to Junk. mark: only the header says it.",
+    )
+    discovery: Discovery = Field(
+        default=Discovery.PSL,
+        description="How a domain's policy and its owner are found. psl: by the Public Suffix List (RFC 7489). "
+        "treewalk: by asking DNS upwards (RFC 9989 4.10).",
+    )
+    authserv_id: HostName = Field(
+        default="",
+        description="Our name in Authentication-Results; fields of others that bear it are removed. Several servers of "
+        "a site have one (RFC 8601 2.5). Empty: the node's host name.",
+    )
+    reports: bool = Field(
+        default=True,
+        description="Count results, and send a report on each day to the domains that ask for one by mail (RFC 7489 "
+        "7.2). Nothing is sent while routing.outward is off.",
+    )
+    reports_address: AddressOrEmpty = Field(
+        default="",
+        description="Address of ours to which others send their reports on our domains (`rua` in our records): they are "
+        "read, and `estafeta dmarc reports` shows what they say. Empty: none.",
+    )
+    failure_reports: bool = Field(
+        default=False,
+        description="Also report single messages that fail, where a domain asks for it (`ruf`, RFC 6591): chosen header "
+        "fields, addresses made unreadable. Who wrote to whom is nobody else's matter, so this is off.",
+    )
