@@ -24,6 +24,7 @@ from estafeta.directory.settings_outward import (
     Split,
 )
 from estafeta.directory.settings_policy import Policy
+from estafeta.directory.settings_spam import Spam
 
 MIB = 1 << 20
 _MAX_BYTES = 1 << 40
@@ -526,3 +527,4 @@ class Settings(BaseModel):
     split: Split = Split()
     dmarc: Dmarc = Dmarc()
     policy: Policy = Policy()
+    spam: Spam = Spam()
