@@ -1,35 +1,42 @@
 """A message as checks see it: its header, its body in pieces, and its parts, read when somebody asks.
 
-Small messages are in memory, large ones are read again from where they were spooled; both look the same from here.
+Small messages are in memory, large ones are read again from where they were put aside; both look the same from here.
 Nothing here raises on what a sender can write.
 """
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
-from estafeta.mail.scan import MessageSummary
+from estafeta.mail.headers import find_header_end
 from estafeta.policy.fields import Fields
-from estafeta.policy.parts import Part, read_parts
+from estafeta.policy.parts import Parts, read_parts
 
 
 class Content:
-    """`header`: the header section with the line end of its last field, without the blank line. `pieces`: gives the
-    body after the blank line, any number of times. `size` in octets, of the whole message."""
+    """`header`: the header section with the line end of its last field, without the empty line. `pieces`: gives the
+    body after the empty line, any number of times. `size` in octets, of the whole message."""
 
-    def __init__(
-        self, header: bytes, pieces: Callable[[], Iterator[bytes]], size: int, summary: MessageSummary | None = None
-    ) -> None:
+    def __init__(self, header: bytes, pieces: Callable[[], Iterator[bytes]], size: int) -> None:
         self.header = header
         self.pieces = pieces
         self.size = size
-        self.summary = summary
 
     @classmethod
-    def of(cls, message: bytes, summary: MessageSummary | None = None) -> "Content":
+    def of(cls, message: bytes) -> "Content":
         """A message that is in memory."""
-        end = _header_end(message)
-        body = memoryview(message)[end + 2 if message[end : end + 2] == b"\r\n" else end :]
-        return cls(message[:end], lambda: iter((bytes(body),)), len(message), summary)
+        end = find_header_end(message)
+        body = message[end:] if end >= 0 else b""
+        return cls.split(message, end, lambda: iter((body,)), len(message))
+
+    @classmethod
+    def split(cls, head: bytes, end: int, pieces: Callable[[], Iterator[bytes]], size: int) -> "Content":
+        """From a beginning and where its body begins (`find_header_end`)."""
+        header = head if end < 0 else head[:end]
+        for empty in (b"\r\n", b"\n"):
+            if header.endswith(b"\n" + empty) or header == empty:
+                header = header[: -len(empty)]
+                break
+        return cls(header, pieces, size)
 
     @cached_property
     def fields(self) -> Fields:
@@ -37,14 +44,6 @@ class Content:
         return Fields(self.header)
 
     @cached_property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> Parts:
         """The parts, decoded, within the limits of `policy.parts`."""
-        return read_parts(self.header, self.pieces())
-
-
-def _header_end(message: bytes) -> int:
-    """Where the blank line begins; the length where there is none."""
-    if message.startswith(b"\r\n"):
-        return 0
-    found = message.find(b"\r\n\r\n")
-    return len(message) if found < 0 else found + 2
+        return read_parts(self.header, self.pieces)

@@ -2,16 +2,72 @@
 
 Bounded in every direction, since hostile mail is made to be dear: see the constants. What lies beyond a limit is not
 looked at, and `Part.complete` and `Parts.beyond` say so, for a rule to judge.
+
+Where the parts are is known from the scan that each message gets (`estafeta.mail.structure`); only a message without
+one is scanned here.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from mimetypes import MimeTypes
 from typing import NamedTuple
+
+from estafeta.core.errors import EstafetaError
+from estafeta.mail.binary import BinaryDecoder, UnknownEncodingError
+from estafeta.mail.headers import find_header_end
+from estafeta.mail.scan import MessageScanner, MessageSummary, ScanLimits
+from estafeta.mail.structure import Part as Place
+from estafeta.mail.structure import parse_structure
+from estafeta.policy.archives import SLOWNESS, Format, Member, find_format, read_members
+
+#: Leaves of the message, without what is in archives. Digests of mailing lists stay under 300.
+MAX_PARTS = 1000
+#: Multiparts and messages in each other. Forwarded forwards reach ten.
+MAX_DEPTH = 20
+#: Archives in each other. People do two (a .tar.gz); four is already a sign of something.
+MAX_ARCHIVE_DEPTH = 4
+#: Files in all archives of a message together. Office documents have some tens.
+MAX_MEMBERS = 1000
+#: Kept of one part, decoded: rules and words are found in its beginning.
+MAX_PART_OCTETS = 1 << 20
+#: An archive is read up to here for what is in it: a zip's directory stands at its end.
+MAX_ARCHIVE_OCTETS = 8 << 20
+#: Decoded and unpacked in all: some 100 ms of work at worst.
+MAX_TOTAL_OCTETS = 16 << 20
+#: Unpacked octets for one that is packed. Text packs to a fifth, logs to a fiftieth; bombs reach 1000.
+MAX_RATIO = 100
+#: ... except for so many, which cost nothing.
+FREE_OCTETS = 64 << 10
+
+_LIMITS = ScanLimits(max_parts=MAX_PARTS, max_depth=MAX_DEPTH, preview_octets=0)
+_DEFECTS = {"too_many_parts": "parts", "too_deep": "depth", "header_too_big": "header"}
+_STEP = 256 << 10
+_CONTENT_FIELD = re.compile(rb"^content-[^\n]*(?:\n[ \t][^\n]*)*\n", re.IGNORECASE | re.MULTILINE)
+# The tables of the machine are not asked: the same message reads the same everywhere.
+_TYPES = MimeTypes()
+_OFFICE_PASSWORD = "EncryptedPackage".encode("utf-16-le")
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
+
+class Archive(StrEnum):
+    """What a part is as an archive. OPEN: its members follow it. LEFT: it lies beyond a limit, or it is damaged."""
+
+    NO = ""
+    OPEN = "open"
+    ENCRYPTED = "encrypted"
+    UNSUPPORTED = "unsupported"
+    LEFT = "left"
 
 
 class Part(NamedTuple):
     """A leaf: `media` as in `text/plain`, lower case; `name` the name of the file, decoded, "" for none; `path` where
-    it is, as in `2/letters.zip/invoice.exe`; `octets` decoded, cut at a limit (`complete` is False then); `charset` as
-    said; `attached`: it is a file for the reader to save."""
+    it is, as in `2/letters.zip/invoice.exe`; `octets` decoded, cut at a limit (`complete` is False then); `charset`
+    as said; `attached`: it is a file for the reader to save; `archive`: whether it is one, and could be read.
+
+    An archive stands before its members. A message/rfc822 part stands before its own parts, with its header as octets.
+    """
 
     media: str
     name: str = ""
@@ -20,8 +76,221 @@ class Part(NamedTuple):
     complete: bool = True
     charset: str = ""
     attached: bool = False
+    archive: Archive = Archive.NO
 
 
-def read_parts(header: bytes, pieces: Iterator[bytes]) -> tuple[Part, ...]:
-    """The leaves of a message, in their order."""
-    raise NotImplementedError
+class Parts(tuple[Part, ...]):
+    """Parts in their order. `beyond`: the names of the limits that left something unread, in alphabetical order:
+    archive-depth, depth, header, members, octets, parts, ratio."""
+
+    beyond: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, parts: Iterable[Part], beyond: Iterable[str] = ()) -> "Parts":
+        """Both together."""
+        made = cls(parts)
+        made.beyond = tuple(sorted(beyond))
+        return made
+
+
+def read_parts(header: bytes, pieces: Callable[[], Iterator[bytes]], summary: MessageSummary | None = None) -> Parts:
+    """The leaves of a message. `pieces` gives the body, as in `Content`; `summary` is that of the scan, of the same
+    message, whatever fields were put in front since. Never raises."""
+    reader = _Reader()
+    reader.read(header, pieces, summary)
+    return Parts.of(reader.parts, reader.beyond)
+
+
+class _Source:
+    """The body, read once from front to back."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._piece = b""
+        self._base = 0
+
+    def stretch(self, start: int, end: int) -> Iterator[bytes]:
+        """The octets from `start` to `end`; each stretch begins after the one before."""
+        while start < end:
+            offset = start - self._base
+            if offset >= len(self._piece):
+                self._base += len(self._piece)
+                self._piece = next(self._pieces, b"")
+                if not self._piece:
+                    return
+                continue
+            piece = self._piece[offset : offset + min(end - start, _STEP)]
+            start += len(piece)
+            yield piece
+
+
+@dataclass(slots=True)
+class _Reader:
+    """What was read, and what may still be."""
+
+    parts: list[Part] = field(default_factory=list)
+    beyond: set[str] = field(default_factory=set)
+    leaves: int = 0
+    members: int = 0
+    room: int = MAX_TOTAL_OCTETS
+
+    def read(
+        self,
+        header: bytes,
+        pieces: Callable[[], Iterator[bytes]],
+        summary: MessageSummary | None = None,
+        within: str = "",
+        depth: int = 0,
+        archives: int = 0,
+    ) -> None:
+        """A message; `within` goes in front of the paths of its parts."""
+        if summary is None or not summary.structure:
+            summary = _scan(header, pieces())
+        self.beyond.update(_DEFECTS[defect] for defect in summary.defects if defect in _DEFECTS)
+        try:
+            root = parse_structure(summary.structure).root
+        except EstafetaError:
+            return
+        source, begin = _Source(pieces()), root.body_offset
+        for place, path, deep in _leaves(root, within, depth):
+            if deep > MAX_DEPTH:
+                self.beyond.add("depth")
+            elif self.leaves >= MAX_PARTS:
+                self.beyond.add("parts")
+                return
+            else:
+                self.leaves += 1
+                self._leaf(place, path, source, begin, deep, archives)
+
+    def _leaf(self, place: Place, path: str, source: _Source, begin: int, depth: int, archives: int) -> None:
+        attached = place.disposition == "attachment" or bool(place.filename)
+        media = f"{place.type}/{place.subtype}"
+        start, size, encoding = place.body_offset - begin, place.body_size, place.encoding
+        if place.message is not None and not _is_wrapped(place):
+            start, size, encoding = place.message.header_offset - begin, place.message.header_size, ""
+        octets, complete = self._decode(source.stretch(start, start + size), encoding)
+        part = Part(media, place.filename, path, octets, complete, place.charset, attached)
+        if place.message is not None and not _is_wrapped(place):
+            self.parts.append(part)
+        else:
+            self._file(part, depth, archives)
+
+    def _decode(self, stretch: Iterator[bytes], encoding: str) -> tuple[bytes, bool]:
+        """A part's octets, and whether these are all."""
+        try:
+            decoder = BinaryDecoder(encoding)
+        except UnknownEncodingError:
+            decoder = BinaryDecoder("")
+        out, most = bytearray(), min(MAX_PART_OCTETS, self.room)
+        for piece in stretch:
+            out += decoder.feed(piece)
+            if len(out) > most:
+                most = min(MAX_ARCHIVE_OCTETS if find_format(out[:512]) else MAX_PART_OCTETS, self.room)
+                if len(out) > most:
+                    break
+        else:
+            out += decoder.close()
+        return self._charge(bytes(out[:most]), len(out) <= most)
+
+    def _charge(self, octets: bytes, complete: bool, cost: int = 1) -> tuple[bytes, bool]:
+        self.room = max(0, self.room - len(octets) * cost)
+        if not complete and not self.room:
+            self.beyond.add("octets")
+        return octets, complete
+
+    def _file(self, part: Part, depth: int, archives: int) -> None:
+        """A leaf, or a member of an archive; and what is in it."""
+        octets = part.octets
+        if len(octets) > MAX_PART_OCTETS:
+            part = part._replace(octets=octets[:MAX_PART_OCTETS], complete=False)
+        found = find_format(octets, part.name)
+        if found is not None:
+            self._archive(part, found, octets, depth, archives)
+            return
+        if octets.startswith(_OLE) and _OFFICE_PASSWORD in octets:
+            part = part._replace(archive=Archive.ENCRYPTED)
+        self.parts.append(part)
+        if part.media in ("message/rfc822", "message/global") or part.name.lower().endswith(".eml"):
+            self._message(part, octets, depth, archives)
+
+    def _message(self, part: Part, octets: bytes, depth: int, archives: int) -> None:
+        """A message that came as a file."""
+        if depth >= MAX_DEPTH:
+            self.beyond.add("depth")
+            return
+        end = find_header_end(octets)
+        header = octets if end < 0 else octets[: end - (2 if octets[:end].endswith(b"\r\n") else 1)]
+        body = b"" if end < 0 else octets[end:]
+        self.read(header, lambda: iter((body,)), None, part.path + "/", depth + 1, archives)
+
+    def _archive(self, part: Part, found: Format, octets: bytes, depth: int, archives: int) -> None:
+        place = len(self.parts)
+        self.parts.append(part)
+        if found is Format.UNSUPPORTED:
+            state = Archive.UNSUPPORTED
+        elif archives >= MAX_ARCHIVE_DEPTH:
+            self.beyond.add("archive-depth")
+            state = Archive.LEFT
+        else:
+            state = self._members(part, found, octets, depth, archives + 1)
+        self.parts[place] = part._replace(archive=state)
+
+    def _members(self, part: Part, found: Format, octets: bytes, depth: int, archives: int) -> Archive:
+        state = Archive.LEFT if octets[:4] != b"PK\5\6" else Archive.OPEN
+        for member in read_members(found, octets, part.name):
+            if self.members >= MAX_MEMBERS:
+                self.beyond.add("members")
+                break
+            self.members += 1
+            path = f"{part.path}/{member.name}"[:1000]
+            media = _TYPES.guess_type(member.name.rpartition("/")[2], strict=False)[0] or "application/octet-stream"
+            if member.encrypted:
+                state = Archive.ENCRYPTED
+                self.parts.append(Part(media, member.name, path, b"", complete=False, attached=True))
+                continue
+            state = state if state is Archive.ENCRYPTED else Archive.OPEN
+            unpacked, complete = self._unpack(member, SLOWNESS.get(found, 1))
+            self._file(Part(media, member.name, path, unpacked, complete, attached=True), depth, archives)
+        return state
+
+    def _unpack(self, member: Member, cost: int) -> tuple[bytes, bool]:
+        fair = max(FREE_OCTETS, member.packed * MAX_RATIO)
+        most = min(MAX_PART_OCTETS, self.room // cost, fair)
+        octets, complete = self._charge(*member.read(most), cost) if most else (b"", False)
+        if not complete and len(octets) == fair:
+            self.beyond.add("ratio")
+        elif not complete and not most:
+            self.beyond.add("octets")
+        elif not complete and len(octets) == MAX_PART_OCTETS and find_format(octets):
+            most = min(MAX_ARCHIVE_OCTETS, self.room // cost, fair)
+            octets, complete = self._charge(*member.read(most), cost)
+        return octets, complete
+
+
+def _scan(header: bytes, pieces: Iterator[bytes]) -> MessageSummary:
+    scanner = MessageScanner(_LIMITS)
+    # Only what says where parts are: no envelope is wanted, which is half of the work.
+    scanner.feed(b"".join(_CONTENT_FIELD.findall(header if header.endswith(b"\n") else header + b"\r\n")))
+    scanner.feed(b"\r\n")
+    for piece in pieces:
+        scanner.feed(piece)
+    return scanner.close()
+
+
+def _is_wrapped(place: Place) -> bool:
+    """RFC 2046 5.2.1 forbids encodings for message/rfc822; some who have something to hide use one."""
+    return place.encoding in ("base64", "quoted-printable")
+
+
+def _leaves(place: Place, path: str, depth: int, *, in_message: bool = True) -> Iterator[tuple[Place, str, int]]:
+    """Leaves, their numbers as in IMAP (RFC 9051 6.4.5.1), and how deep they are."""
+    if place.parts:
+        dot = "" if not path or path.endswith("/") else "."
+        for number, child in enumerate(place.parts, 1):
+            yield from _leaves(child, f"{path}{dot}{number}", depth + 1, in_message=False)
+        return
+    if in_message:
+        path = f"{path}1" if not path or path.endswith("/") else f"{path}.1"
+    yield place, path, depth
+    if place.message is not None and not _is_wrapped(place):
+        yield from _leaves(place.message, path, depth + 1)
