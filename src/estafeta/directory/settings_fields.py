@@ -65,7 +65,8 @@ def _ip_address(text: str) -> str:
         raise ValueError(f"{text!r} is not an IP address") from error
 
 
-def _host_name(text: str) -> str:
+def parse_host_name(text: str) -> str:
+    """A host name in lower case, as A-labels; empty for an empty text. ValueError for what is none."""
     name = text.strip().rstrip(".").lower()
     if name and not name.isascii():
         try:
@@ -84,7 +85,7 @@ def _host_port(text: str) -> str:
     if text and not (port.isdecimal() and port.isascii() and 0 < int(port[:6]) <= 65535 and host):
         raise ValueError(f"{text!r} is not a host and a port, such as proxy.example.org:1080 or [2001:db8::1]:1080")
     if text:
-        host = f"[{_ip_address(host[1:-1])}]" if literal else _host_name(host)
+        host = f"[{_ip_address(host[1:-1])}]" if literal else parse_host_name(host)
     return f"{host}:{int(port)}" if text else ""
 
 
@@ -113,7 +114,7 @@ def _web_base(text: str) -> str:
 
 Network = Annotated[str, AfterValidator(_network)]
 IpAddress = Annotated[str, AfterValidator(_ip_address)]
-HostName = Annotated[str, AfterValidator(_host_name)]
+HostName = Annotated[str, AfterValidator(parse_host_name)]
 Separators = Annotated[str, AfterValidator(_separators)]
 AddressOrEmpty = Annotated[str, AfterValidator(_address_or_empty)]
 HostPortOrEmpty = Annotated[str, AfterValidator(_host_port)]

@@ -24,6 +24,7 @@ from estafeta.directory.settings_outward import (
     Split,
 )
 from estafeta.directory.settings_policy import Policy
+from estafeta.directory.settings_restrictions import Blocking, Rates, RelayRestrictions, Restrict
 from estafeta.directory.settings_spam import Spam
 
 MIB = 1 << 20
@@ -184,6 +185,11 @@ class Submission(Section):
     add_missing_fields: bool = Field(
         default=True, description="Add Date, Message-ID and From where a program left them out (RFC 6409 8)."
     )
+    from_must_be: SenderRule = Field(
+        default=SenderRule.OWN,
+        description="From and Sender of what a signed-in user sends: one of their own addresses, any in our domains, or "
+        "anything (RFC 6409 8.1).",
+    )
     hide_client_address: bool = Field(
         default=False,
         description="Leave the user's IP address out of the Received field: it tells readers where they were.",
@@ -287,12 +293,12 @@ class Imap(Section):
     )
 
 
-class Relay(Section):
+class Relay(RelayRestrictions):
     """Who may send to addresses that are not ours."""
 
     networks: tuple[Network, ...] = Field(
         default=LOOPBACK,
-        description="Clients that may relay without sign-in. Nobody else may, so this is never an open relay.",
+        description="Clients that may relay without sign-in, where relay.allow is addresses or both.",
     )
     sender_must_be: SenderRule = Field(
         default=SenderRule.OWN,
@@ -345,7 +351,7 @@ class Limits(Section):
     )
 
 
-class Auth(Section):
+class Auth(Blocking):
     """Sign-in and passwords."""
 
     clear_text_networks: tuple[Network, ...] = Field(
@@ -508,9 +514,11 @@ class Settings(BaseModel):
     lmtp: Lmtp = Lmtp()
     pop3: Pop3 = Pop3()
     imap: Imap = Imap()
+    restrict: Restrict = Restrict()
     relay: Relay = Relay()
     limits: Limits = Limits()
     auth: Auth = Auth()
+    rates: Rates = Rates()
     local: Local = Local()
     store: Store = Store()
     search: Search = Search()
