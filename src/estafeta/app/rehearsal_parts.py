@@ -9,7 +9,7 @@ from typing import Any
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.directory.auth import Authenticator
 from estafeta.directory.model import Account, RemoteTarget, Resolution, Service
-from estafeta.intake.accept import SPOOL_BYTES, Intake, Reception
+from estafeta.intake.accept import SPOOL_BYTES, Inspect, Intake, Reception
 from estafeta.intake.conditions import PLAIN, Conditions, Origin, Recipient
 from estafeta.intake.planning import Planner
 from estafeta.mail.address import Address
@@ -72,8 +72,9 @@ class SmallIntake(Intake):
         *,
         max_bytes: int,
         max_hops: int,
+        inspect: Inspect | None = None,
     ) -> Reception:
-        return _SmallReception(self, sender, tuple(recipients), origin, conditions, max_bytes, max_hops)
+        return _SmallReception(self, sender, tuple(recipients), origin, conditions, max_bytes, max_hops, inspect)
 
 
 class _SmallReception(Reception):

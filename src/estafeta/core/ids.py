@@ -16,5 +16,8 @@ PackId = NewType("PackId", int)
 
 INBOX = MailboxId(1)
 
+JUNK = MailboxId(-1)
+"""In a delivery: the mailbox with the special use \\Junk (RFC 6154), which is made where there is none."""
+
 SHARED = AccountId(0)
 """Owns the mailboxes of `#shared/`. No user has it, and it has no INBOX."""

@@ -12,10 +12,14 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from estafeta.core.errors import EstafetaError, Kind
+from estafeta.core.ids import PackId
 from estafeta.intake.conditions import PLAIN, Conditions, Origin, Recipient
+from estafeta.intake.held import HeldFile
 from estafeta.intake.idents import Idents
 from estafeta.intake.joining import hold_pieces
 from estafeta.intake.planning import Message, Planner
+from estafeta.journal.records import Code, Record
+from estafeta.journal.writing import note
 from estafeta.mail.address import Address
 from estafeta.mail.headers import find_header_end
 from estafeta.mail.outline import OutlineScanner
@@ -25,6 +29,9 @@ from estafeta.mail.trace import received, return_path
 from estafeta.mail.urgency import is_urgent
 from estafeta.mailboxes.deliver import Outcome
 from estafeta.mailboxes.service import Mailboxes, Submit
+from estafeta.policy.content import Content
+from estafeta.policy.judgement import Judgement, RefusedError
+from estafeta.policy.verdict import Action
 from estafeta.queue.accepting import accept
 from estafeta.queue.values import Acceptance, Accepted
 from estafeta.storage.commit import next_pack_id
@@ -56,6 +63,9 @@ Stored = list[Outcome] | tuple[Accepted, ...]
 
 Notice = tuple[Acceptance, bytes]
 """A message of our own, with its content."""
+
+Inspect = Callable[[Content], Awaitable[Judgement]]
+"""Policy's word on a message that is complete, before anything of it is stored."""
 
 Confirm = Callable[[Message, Sequence[Recipient], Conditions, bytes], Sequence[Notice]]
 """Notices to commit together with a message: confirmations of its delivery (RFC 3461 5.2.3). The last argument is the
@@ -97,9 +107,10 @@ class Intake:
         *,
         max_bytes: int,
         max_hops: int,
+        inspect: Inspect | None = None,
     ) -> "Reception":
-        """Begin to take a message of at most `max_bytes` octets (0: no limit)."""
-        return Reception(self, sender, tuple(recipients), origin, conditions, max_bytes, max_hops)
+        """Begin to take a message of at most `max_bytes` octets (0: no limit), which `inspect` may refuse."""
+        return Reception(self, sender, tuple(recipients), origin, conditions, max_bytes, max_hops, inspect)
 
 
 class Reception:
@@ -113,8 +124,11 @@ class Reception:
         "_eight_bit",
         "_failure",
         "_head",
+        "_held",
         "_hops",
+        "_inspect",
         "_intake",
+        "_judgement",
         "_max_bytes",
         "_now",
         "_origin",
@@ -137,8 +151,11 @@ class Reception:
         conditions: Conditions,
         max_bytes: int,
         max_hops: int,
+        inspect: Inspect | None = None,
     ) -> None:
         self._intake = intake
+        self._inspect = inspect
+        self._judgement: Judgement | None = None
         self._conditions = conditions
         self._eight_bit = False
         self._head = b""
@@ -157,6 +174,8 @@ class Reception:
         # One thread at a time has the file: a peer may go while it is being written.
         self._disk = asyncio.Lock()
         self._solo: SoloPack | None = None
+        # What is large and will be looked at waits here: only then is known what is written in front of it.
+        self._held: HeldFile | None = None
         self._scanner: MessageScanner | OutlineScanner | None = None
 
     def write(self, data: bytes) -> Awaitable[None] | None:
@@ -172,6 +191,8 @@ class Reception:
 
     def finish(self) -> "asyncio.Future[Stored]":
         """Make it durable in mailboxes and queue. Only when the future is done may it be acknowledged (`receipt`)."""
+        if self._inspect is not None:
+            return asyncio.get_running_loop().create_task(self._finish_inspected(self._inspect))
         small = self._size <= INLINE_BYTES and self._solo is None and self._is_for_few
         if small and self._failure is None and not self._confirmed and not self._too_big():
             summary, content = self._parse()
@@ -186,6 +207,60 @@ class Reception:
             for recipient, place in zip(self._recipients, self._places, strict=True)
         ]
         return Receipt(self.ident, tuple(failures))
+
+    async def _finish_inspected(self, inspect: Inspect) -> Stored:
+        """Ask policy first. Raises RefusedError besides what `_finish_large` raises."""
+        try:
+            self._check_taken()
+            content = await self._content()
+            self._judgement = judgement = await inspect(content)
+            if not judgement.decisive.accepted:
+                raise self._refused(judgement)
+            if judgement.action is Action.DISCARD:
+                return await self._drop(judgement)
+        except BaseException:
+            await self.abandon()
+            raise
+        return await self._finish_large()
+
+    def _refused(self, judgement: Judgement) -> RefusedError:
+        verdict, peer = judgement.decisive, self._origin.peer
+        refused = Record(self.number, Code.REJECTED, self._sender_words, peer, text=f"{verdict.code} {verdict.text}")
+        return RefusedError(verdict, (*judgement.records(self.number, self._sender_words, peer), refused))
+
+    async def _content(self) -> Content:
+        """The message as it came, for checks to look at."""
+        if self._held is None:
+            return Content.of(b"".join(self._buffer))
+        async with self._disk:
+            await asyncio.to_thread(self._hold)
+            return await asyncio.to_thread(self._held.content)
+
+    async def _drop(self, judgement: Judgement) -> Stored:
+        """Taken and kept from its recipients; the journal says so."""
+        self._places: list[tuple[int, ...]] = [()] * len(self._recipients)
+        records = (
+            *judgement.records(self.number, self._sender_words, self._origin.peer),
+            Record(self.number, Code.FILTERED, self._sender_words, text=judgement.decisive.reason),
+        )
+        await self._intake.submit(note, self._intake.planner.policies.recording.keep(records), ())
+        await self.abandon()
+        return (Accepted(()),)
+
+    @property
+    def number(self) -> int:
+        """The ident as the journal has it."""
+        return int(self.ident, 16)
+
+    @property
+    def _sender_words(self) -> str:
+        return "" if self._sender is None else str(self._sender)
+
+    def _check_taken(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._too_big():
+            raise EstafetaError(Kind.TOO_BIG, "The message is larger than this address takes.")
 
     def _new_scanner(self) -> MessageScanner | OutlineScanner:
         """Of what only passes through nobody will ask more than its header says."""
@@ -202,25 +277,32 @@ class Reception:
 
     async def _finish_large(self) -> Stored:
         try:
-            if self._failure is not None:
-                raise self._failure
-            if self._too_big():
-                raise EstafetaError(Kind.TOO_BIG, "The message is larger than this address takes.")
-            work = self._parse if self._solo is None else self._finish_spool
-            summary, content = await asyncio.to_thread(work)
+            self._check_taken()
+            summary, content = await self._parse_somewhere()
             notices: Sequence[Notice] = ()
             if self._confirmed:
                 message = self._message(summary, content)
                 confirm = partial(self._intake.confirm, message, self._recipients, self._conditions, self._head)
                 notices = await asyncio.to_thread(confirm)
-            arranged = await asyncio.to_thread(self._arrange, summary, content)
+            few = self._size <= INLINE_BYTES and self._is_for_few
+            arranged = (
+                self._arrange(summary, content) if few else await asyncio.to_thread(self._arrange, summary, content)
+            )
             stored: Stored = await self._commit(arranged, content, notices)
         except BaseException:
             await self.abandon()
             raise
-        if self._solo is not None:
-            self._solo.close()
+        for file in (self._solo, self._held):
+            if file is not None:
+                file.close()
         return stored
+
+    async def _parse_somewhere(self) -> tuple[MessageSummary, bytes | Location]:
+        if self._held is not None:
+            return await asyncio.to_thread(self._store_held, self._held)
+        if self._solo is not None:
+            return await asyncio.to_thread(self._finish_spool)
+        return self._parse() if self._size <= INLINE_BYTES else await asyncio.to_thread(self._parse)
 
     def _too_big(self) -> bool:
         return 0 < self._max_bytes < self._size
@@ -237,7 +319,9 @@ class Reception:
         message = self._message(summary, content)
         if intake.planner.policies.join:
             self._recipients = tuple(hold_pieces(self._recipients, self._head, self._sender))
-        arranged, self._places = intake.planner.arrange(message, self._recipients, self._origin, self._conditions)
+        arranged, self._places = intake.planner.arrange(
+            message, self._recipients, self._origin, self._conditions, judgement=self._judgement
+        )
         return arranged
 
     def _commit(
@@ -251,7 +335,7 @@ class Reception:
 
     def _message(self, summary: MessageSummary, content: bytes | Location) -> Message:
         return Message(
-            int(self.ident, 16),
+            self.number,
             self._sender,
             summary,
             len(content) if isinstance(content, bytes) else content.size,
@@ -273,17 +357,24 @@ class Reception:
             self._failure = self._failure or EstafetaError(Kind.TEMPORARY, "The message was given up.")
             self._buffer.clear()
             solo, self._solo = self._solo, None
+            held, self._held = self._held, None
+            if held is not None:
+                held.close()
             if solo is not None:
                 await asyncio.to_thread(solo.discard)
 
     def _opened(self, block: bytes) -> bytes:
         """The beginning of the message as it is stored; `block` has its header section."""
+        front = b""
+        if self._judgement is not None:
+            front = self._judgement.front
+            block = self._judgement.cleaned(block)
         rewriter = self._intake.planner.rewriter
         if rewriter.has_header_rules:
             block = rewriter.rewrite_header(block)
         added = self._missing(block) if self._origin.repair else b""
         self._head = (added + block if added else block)[:SPOOL_BYTES]
-        return self._trace() + added + block
+        return self._trace() + front + added + block
 
     def _missing(self, block: bytes) -> bytes:
         """The fields that a mail program left out; `block` begins with the header section."""
@@ -317,10 +408,25 @@ class Reception:
         try:
             async with self._disk:
                 if self._failure is None:
-                    await asyncio.to_thread(self._spool)
+                    await asyncio.to_thread(self._spool if self._inspect is None else self._hold)
         except EstafetaError as error:
             self._failure = error
             await self.abandon()
+
+    def _hold(self) -> None:
+        """In a thread: put aside what is buffered until the message has been looked at."""
+        if self._held is None:
+            self._held = HeldFile(self._intake.packs.path(PackId(0)).parent)
+        self._held.write(b"".join(self._buffer))
+        self._buffer.clear()
+        self._buffered = 0
+
+    def _store_held(self, held: HeldFile) -> tuple[MessageSummary, bytes | Location]:
+        """In a thread: what was put aside, into a pack of its own."""
+        for piece in held.pieces():
+            self._buffer = [piece]
+            self._spool()
+        return self._finish_spool()
 
     def _spool(self) -> None:
         """In a thread: write what is buffered to the pack of its own, parsing it on the way."""

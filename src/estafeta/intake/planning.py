@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from estafeta.core.backoff import RetryRules, parse_retry_rules
-from estafeta.core.ids import AccountId
+from estafeta.core.ids import JUNK, AccountId
 from estafeta.directory.model import ListTarget, LocalTarget, RemoteTarget, Resolution, Status
 from estafeta.directory.settings_model import Settings
 from estafeta.directory.settings_outward import JournalLevel
@@ -22,6 +22,7 @@ from estafeta.journal.records import Code, Record, detail
 from estafeta.mail.address import Address, domain_key, parse_address
 from estafeta.mail.scan import MessageScanner, MessageSummary
 from estafeta.mailboxes.values import Arrival, Delivery
+from estafeta.policy.judgement import Judgement
 from estafeta.policy.verdict import Action, Verdict, rejected
 from estafeta.queue.values import Acceptance, EntryFlag, Lane, NewEntry, NewRecipient
 from estafeta.routing.rewriting import Rewriter, build_rewriter
@@ -164,13 +165,19 @@ class Planner:
         conditions: Conditions,
         *,
         quotas: bool = True,
+        judgement: Judgement | None = None,
     ) -> tuple[Acceptance, list[tuple[int, ...]]]:
         """What to commit for a message, and for each recipient which deliveries are its. `quotas`: whether one may
-        still be refused in the commit, where nobody but a waiting client would hear of it."""
+        still be refused in the commit, where nobody but a waiting client would hear of it. `judgement`: what policy
+        says of it."""
         if conditions.release_ms > message.now_ms:
             recipients = [_waiting(recipient) for recipient in recipients]
         deliveries, places = _deliveries(recipients, quotas)
         records = self._records(message, recipients, origin, conditions)
+        if judgement is not None:
+            deliveries = _sorted_out(deliveries, judgement)
+            sender = "" if message.sender is None else str(message.sender)
+            records += self.policies.recording.keep(judgement.records(message.ident, sender, origin.peer))
         entry = self._entry(message, recipients, conditions)
         arrival = None
         if deliveries:
@@ -389,6 +396,14 @@ def _deliveries(recipients: Sequence[Recipient], quotas: bool) -> tuple[tuple[De
         [(account, (octets, messages))] = limits.items()
         return (Delivery(account, quota_bytes=octets, quota_messages=messages, address=names[0]),), places
     return tuple([Delivery(account, address=names[place]) for account, place in order.items()]), places
+
+
+def _sorted_out(deliveries: tuple[Delivery, ...], judgement: Judgement) -> tuple[Delivery, ...]:
+    """Into Junk where it is junk."""
+    return tuple(
+        one._replace(mailbox_id=JUNK, keywords="$Junk") if judgement.is_junk_for(one.account_id) else one
+        for one in deliveries
+    )
 
 
 def sender_of(text: str) -> Address | None:

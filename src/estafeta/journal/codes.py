@@ -52,6 +52,7 @@ MEANINGS = {
     Code.CHANGED: "its next try, lane or destination was changed",
     Code.READ_POP: "read with POP3 (once per session); about its reader",
     Code.READ_IMAP: r"got \Seen with IMAP; about its reader",
+    Code.CHECKED: "what the checks said; detail has each with its points",
     Code.FILTERED: "stopped by a filter",
     Code.LIST_EXPANDED: "sent to the members of a list",
     Code.LIST_HELD: "waits for a moderator",

@@ -47,6 +47,7 @@ class Code(StrEnum):
     CHANGED = "HE"
     READ_POP = "DR"
     READ_IMAP = "JR"
+    CHECKED = "OC"
     FILTERED = "OW"
     LIST_EXPANDED = "TX"
     LIST_HELD = "TH"

@@ -286,6 +286,16 @@ def _place(detail: Mapping[str, Any], names: Names) -> str:
     return f"{name} as message {uid}"
 
 
+def _checked(entry: Entry, telling: Telling) -> str:
+    said = []
+    rows = entry.detail.get("checks")
+    for row in rows if isinstance(rows, list) else ():
+        if isinstance(row, list) and len(row) == 4:
+            name, points, _, reason = row
+            said.append(f"{reason} ({name}{f' {points:+.1f}' if points else ''})")
+    return f"checked: {entry.text}" + (f": {'; '.join(said)}" if said else "")
+
+
 _SENTENCES: dict[str, tuple[Tone, Callable[[Entry, Telling], str]]] = {
     Code.RECEIVED_LOCAL: (Tone.PLAIN, _received),
     Code.RECEIVED_RELAY: (Tone.PLAIN, _received),
@@ -317,6 +327,7 @@ _SENTENCES: dict[str, tuple[Tone, Callable[[Entry, Telling], str]]] = {
     Code.CHANGED: (Tone.PLAIN, _by("changed")),
     Code.READ_POP: (Tone.GOOD, _read("POP3")),
     Code.READ_IMAP: (Tone.GOOD, _read("IMAP")),
+    Code.CHECKED: (Tone.PLAIN, _checked),
     Code.FILTERED: (Tone.BAD, _plain("stopped by a filter")),
     Code.LIST_EXPANDED: (Tone.GOOD, _list("sent to the members of the list")),
     Code.LIST_HELD: (Tone.WAIT, _list("waits for a moderator of the list")),

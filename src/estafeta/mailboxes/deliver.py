@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, insert, select, update
 
 from estafeta.core.errors import EstafetaError, Kind
-from estafeta.core.ids import INBOX, SHARED
+from estafeta.core.ids import INBOX, JUNK, SHARED, AccountId, MailboxId
 from estafeta.journal.records import Record
 from estafeta.journal.writing import write_records
 from estafeta.mail.scan import MessageSummary
 from estafeta.mailboxes.filing import filing_records
+from estafeta.mailboxes.furnish import find_junk
 from estafeta.mailboxes.keywords import Vocabulary, join, keep
 from estafeta.mailboxes.rows import Account, load_account
 from estafeta.mailboxes.tables import account_state, mailboxes, messages
@@ -55,12 +56,28 @@ def deliver(tx: Transaction, items: Sequence[Item]) -> list[list[Outcome]]:
 def file_arrivals(tx: Transaction, arrivals: Sequence[tuple[Arrival, Location, int]]) -> list[list[Outcome]]:
     """File each arrival, whose content is at the location and is referred to that many times from elsewhere (the
     queue). One outcome per delivery, in order."""
+    if any(d.mailbox_id == JUNK for arrival, _, _ in arrivals for d in arrival.deliveries):
+        arrivals = _with_junk_found(tx, arrivals)
     wanted = sorted({(d.account_id, d.mailbox_id) for arrival, _, _ in arrivals for d in arrival.deliveries})
     accounts, boxes = _load(tx, wanted)
     batch = _Batch(accounts, boxes)
     results = [batch.take(*one) for one in arrivals]
     batch.write(tx)
     return results
+
+
+def _with_junk_found(
+    tx: Transaction, arrivals: Sequence[tuple[Arrival, Location, int]]
+) -> list[tuple[Arrival, Location, int]]:
+    """The same with the mailboxes for junk by their numbers."""
+    wanted = {d.account_id for arrival, _, _ in arrivals for d in arrival.deliveries if d.mailbox_id == JUNK}
+    found = {account_id: find_junk(tx, account_id) for account_id in sorted(wanted)}
+    return [(_junk_placed(arrival, found), location, refs) for arrival, location, refs in arrivals]
+
+
+def _junk_placed(arrival: Arrival, found: dict[AccountId, MailboxId]) -> Arrival:
+    placed = [d._replace(mailbox_id=found[d.account_id]) if d.mailbox_id == JUNK else d for d in arrival.deliveries]
+    return arrival._replace(deliveries=tuple(placed))
 
 
 class _Batch:

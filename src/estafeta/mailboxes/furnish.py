@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from sqlalchemy import select, update
 
 from estafeta.core.errors import EstafetaError, Kind
-from estafeta.core.ids import AccountId
+from estafeta.core.ids import INBOX, AccountId, MailboxId
 from estafeta.mailboxes.folders import CreateMailbox, create_mailbox
 from estafeta.mailboxes.operation import each
 from estafeta.mailboxes.rows import load_account, subscribe
 from estafeta.mailboxes.tables import account_state, mailboxes
 from estafeta.storage.commit import Item
 from estafeta.storage.database import Database, Transaction
+
+_JUNK = "Junk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,27 @@ def _adopt(tx: Transaction, account_id: AccountId, name: str, use: str) -> None:
     here = (mine, mailboxes.c.name == name, mailboxes.c.special_use == "")
     tx.conn.execute(update(mailboxes).where(*here).values(special_use=use))
     subscribe(tx, account_id, name)
+
+
+def find_junk(tx: Transaction, account_id: AccountId) -> MailboxId:
+    """The mailbox for junk; INBOX when there is none and none can be made."""
+    found = _with_use(tx, account_id, _JUNK)
+    if found is None:
+        [made] = create_mailbox(tx, [Item(CreateMailbox(account_id, _JUNK, _JUNK), ())])
+        if isinstance(made, EstafetaError) and made.kind is Kind.EXISTS:
+            _adopt(tx, account_id, _JUNK, _JUNK)
+        found = _with_use(tx, account_id, _JUNK)
+    return INBOX if found is None else found
+
+
+def _with_use(tx: Transaction, account_id: AccountId, use: str) -> MailboxId | None:
+    columns = mailboxes.c
+    rows = tx.conn.execute(
+        select(columns.mailbox_id, columns.special_use)
+        .where(columns.account_id == account_id, columns.special_use != "")
+        .order_by(columns.mailbox_id)
+    )
+    return next((MailboxId(row.mailbox_id) for row in rows if use.lower() in row.special_use.lower().split()), None)
 
 
 def is_furnished(database: Database, account_id: AccountId) -> bool:

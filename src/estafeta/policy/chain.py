@@ -29,6 +29,9 @@ class Chain:
         self.checks = tuple(check for check in checks if check.on(settings))
         self.settings = settings
         self._seconds = settings.policy.lookup_seconds
+        self._finders = {
+            stage: [check for check in self.checks if check.stage is stage and check.find] for stage in Stage
+        }
         self._rows = {
             (stage, who): tuple(check for check in self.checks if check.stage is stage and who in check.who)
             for stage in Stage
@@ -39,8 +42,16 @@ class Chain:
         """The checks that are asked at a stage."""
         return self._rows[stage, who_is(facts)]
 
-    def judge(self, stage: Stage, facts: Facts) -> list[Verdict] | Coroutine[Any, Any, list[Verdict]]:
-        """The verdicts of a stage: at once where nothing has to be waited for."""
+    def forget(self, stage: Stage, facts: Facts) -> None:
+        """What was found at a stage is of another message."""
+        for check in self._finders[stage]:
+            facts.found.pop(check.name, None)
+
+    def judge(
+        self, stage: Stage, facts: Facts, *, aside: bool = False
+    ) -> list[Verdict] | Coroutine[Any, Any, list[Verdict]]:
+        """The verdicts of a stage: at once where nothing has to be waited for. `aside`: judges run in a thread, since
+        there is much to be read."""
         checks = self._rows[stage, who_is(facts)]
         waiting: list[tuple[Check, Coroutine[Any, Any, Any]]] = []
         for check in checks:
@@ -50,13 +61,24 @@ class Chain:
             begun = _begin(check, work, facts) if check.light else work
             if begun is not None:
                 waiting.append((check, begun))
-        if waiting:
-            return self._wait(checks, waiting, facts)
+        if waiting or (aside and checks):
+            return self._wait(checks, waiting, facts, aside)
         return self._verdicts(checks, facts)
 
     async def _wait(
-        self, checks: Sequence[Check], waiting: Sequence[tuple[Check, Coroutine[Any, Any, Any]]], facts: Facts
+        self,
+        checks: Sequence[Check],
+        waiting: Sequence[tuple[Check, Coroutine[Any, Any, Any]]],
+        facts: Facts,
+        aside: bool,
     ) -> list[Verdict]:
+        if waiting:
+            await self._look_up(waiting, facts)
+        if aside:
+            return await asyncio.to_thread(self._verdicts, checks, facts)
+        return self._verdicts(checks, facts)
+
+    async def _look_up(self, waiting: Sequence[tuple[Check, Coroutine[Any, Any, Any]]], facts: Facts) -> None:
         loop = asyncio.get_running_loop()
         tasks = [(check, loop.create_task(work)) for check, work in waiting]
         try:
@@ -66,7 +88,6 @@ class Chain:
                 task.cancel()
         for check, task in tasks:
             facts.found[check.name] = _result(check, task)
-        return self._verdicts(checks, facts)
 
     def _verdicts(self, checks: Sequence[Check], facts: Facts) -> list[Verdict]:
         said: list[Verdict] = []

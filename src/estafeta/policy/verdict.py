@@ -27,7 +27,8 @@ class Action(IntEnum):
 
 class Verdict(NamedTuple):
     """`reason` is for the journal, the passport and the result field, in words; `text`, `code` and `enhanced` for the
-    peer; `score` in points, above 0 for what looks like spam; `check` the name of the check that said it."""
+    peer; `score` in points, above 0 for what looks like spam; `check` the name of the check that said it; `account` the
+    user whose mailbox alone it is about, 0 for everybody."""
 
     action: Action
     reason: str = ""
@@ -37,6 +38,7 @@ class Verdict(NamedTuple):
     score: float = 0.0
     tag: str = ""
     check: str = ""
+    account: int = 0
 
     @property
     def accepted(self) -> bool:

@@ -17,12 +17,15 @@ from estafeta.intake.planning import Message, Planner
 from estafeta.intake.posting import Posting
 from estafeta.mail.address import Address
 from estafeta.mail.scan import MessageScanner
+from estafeta.policy.chain import Chain
+from estafeta.policy.facts import Facts
 from estafeta.policy.verdict import Verdict
 from estafeta.protocols.smtp import events, replies
 from estafeta.protocols.smtp.commands import parse_rcpt
 from estafeta.protocols.smtp.limits import Mode
 from estafeta.queue.values import EntryFlag, Place, Waiting, Work
 from estafeta.routing.table import build_route_table
+from estafeta.servers.smtp.screening import Screening
 from estafeta.servers.smtp.session import SmtpSession
 from estafeta.trust.requiretls import tls_not_required
 
@@ -160,6 +163,7 @@ def test_large_groups_are_routed_and_arranged_in_threads(size: int, on_loop: boo
         session = SmtpSession(service)
         session._pump = SimpleNamespace(peer="192.0.2.1")  # type: ignore[assignment]
         session.machine = SimpleNamespace(answer=heard.append)  # type: ignore[assignment]
+        session._screening = Screening(Chain((), Settings()), Facts("192.0.2.1"))
         event = events.Rcpt(Address("all", "here.test"))
         waiting = session._judge_recipient(event, event.address, group_of(size))
         if waiting is not None:

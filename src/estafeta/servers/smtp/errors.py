@@ -1,6 +1,7 @@
 """Domain errors as SMTP replies, in one place (enhanced codes: RFC 3463)."""
 
 from estafeta.core.errors import EstafetaError, Kind
+from estafeta.policy.judgement import RefusedError
 from estafeta.policy.verdict import Verdict
 from estafeta.protocols.smtp.replies import Reply
 from estafeta.storage.database import DiskFullError
@@ -20,6 +21,8 @@ _TEMPORARY = (451, "4.3.0")
 
 def error_reply(error: EstafetaError) -> Reply:
     """The reply to a message or recipient that met `error`. What we do not know better is temporary."""
+    if isinstance(error, RefusedError):
+        return verdict_reply(error.verdict)
     if isinstance(error, DiskFullError):
         return DISK_LOW
     code, enhanced = _BY_KIND.get(error.kind, _TEMPORARY)

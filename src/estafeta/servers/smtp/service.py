@@ -20,13 +20,19 @@ from estafeta.journal.records import Record
 from estafeta.mail.address import Address
 from estafeta.net.pump import Connections, Pump
 from estafeta.net.tls import TlsOffer
+from estafeta.policy.chain import Chain
+from estafeta.policy.checks import Check
 from estafeta.policy.connection import connection_limits
+from estafeta.policy.facts import Facts
 from estafeta.policy.networks import Networks
+from estafeta.policy.verdict import Verdict, deferred
 from estafeta.protocols.sasl import MECHANISMS
 from estafeta.protocols.smtp.limits import BareLf, Mode, SmtpSettings
 from estafeta.servers.signin import SignIn
 from estafeta.servers.smtp.session import SmtpSession
 from estafeta.storage.space import Space
+
+_NOT_BY_LMTP = deferred("LMTP is not for you", "lmtp.networks", 421, "4.7.0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,8 @@ class Shared:
     start_queue: Callable[[str], Awaitable[int]]
     #: Why a sender may not post to the list with this address; "" when it may. Asks the database: for a thread.
     check_post: Callable[[str, Address | None], str]
+    #: The checks of policy, in their order.
+    checks: tuple[Check, ...] = ()
 
 
 class SmtpService:
@@ -84,6 +92,7 @@ class SmtpService:
     def use(self, settings: Settings) -> None:
         """Take new settings for sessions that begin from now on."""
         self.settings = settings
+        self.chain = Chain(self.shared.checks, settings)
         self.relays = Networks(settings.relay.networks)
         self.exempt = Networks(settings.limits.exempt_networks)
         self._lmtp = Networks(settings.lmtp.networks)
@@ -104,11 +113,17 @@ class SmtpService:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def refusal(self, pump: Pump) -> str | None:
-        """Why this peer may not even begin, in words; None when it may."""
+    def refusal(self, pump: Pump) -> Verdict | None:
+        """Why this peer may not even begin; None when it may."""
         if self.mode is Mode.LMTP and pump.peer not in self._lmtp and pump.peer != "local":
-            return "LMTP is not for you"
-        return self.connections.crowded(pump, exempt=pump.peer == "local" or pump.peer in self.exempt)
+            return _NOT_BY_LMTP
+        crowd = self.connections.crowded(pump, exempt=pump.peer == "local" or pump.peer in self.exempt)
+        return None if crowd is None else deferred(crowd, "crowded", 421, "4.7.0")
+
+    def facts(self, peer: str, *, tls: bool) -> Facts:
+        """What is known of a client that has just connected."""
+        trusted = self.mode is not Mode.LMTP and peer in self.relays
+        return Facts(peer, self.mode, self.clock(), tls=tls, trusted=trusted)
 
     def session_settings(self, peer: str, *, tls: bool) -> SmtpSettings:
         """What the machine may offer this peer, in or out of TLS."""

@@ -18,6 +18,8 @@ from estafeta.journal.records import Code, Record
 from estafeta.mail.address import Address
 from estafeta.mail.trace import with_protocol
 from estafeta.net.pump import Pump
+from estafeta.policy.checks import Stage
+from estafeta.policy.judgement import RefusedError
 from estafeta.policy.recipient import check_recipient
 from estafeta.policy.sender import check_sender
 from estafeta.policy.verdict import Verdict, rejected
@@ -31,6 +33,7 @@ from estafeta.routing.rewriting import Field
 from estafeta.servers.signin import acts_as_itself
 from estafeta.servers.smtp.errors import DISK_LOW, error_reply, verdict_reply
 from estafeta.servers.smtp.etrn import start_queue
+from estafeta.servers.smtp.screening import Screening
 
 if TYPE_CHECKING:
     from estafeta.servers.smtp.service import SmtpService
@@ -59,6 +62,7 @@ class SmtpSession:
         "_pump",
         "_reception",
         "_recipients",
+        "_screening",
         "_sender",
         "_service",
         "_unknown",
@@ -86,13 +90,14 @@ class SmtpSession:
         self._pump = pump
         tls = pump.tls is not None
         self.machine = SmtpServer(self._service.session_settings(pump.peer, tls=tls), tls=tls)
-        refusal = self._service.refusal(pump)
+        self._screening = Screening(self._service.chain, self._service.facts(pump.peer, tls=tls))
+        refusal = self._service.refusal(pump) or self._screening.ask(Stage.CONNECT)
         if refusal is None:
             self.machine.greeting()
         else:
-            log.info("refused peer=%s reason=%r", pump.peer, refusal)
-            self._service.note(Record(0, Code.CONNECTION_REFUSED, peer=pump.peer, text=refusal))
-            self.machine.refuse_session(421, "4.7.0", refusal)
+            log.info("refused peer=%s reason=%r", pump.peer, refusal.reason or refusal.text)
+            self._service.note(Record(0, Code.CONNECTION_REFUSED, peer=pump.peer, text=refusal.text))
+            self.machine.refuse_session(refusal.code, refusal.enhanced, refusal.text)
 
     def handle(self, event: Event) -> Awaitable[None] | None:
         """One event; the table below says which method."""
@@ -105,6 +110,7 @@ class SmtpSession:
 
     def disconnected(self) -> None:
         """The peer is gone: nothing it did not finish is kept."""
+        self._screening.close()
         reception, self._reception = self._reception, None
         if reception is not None:
             self._service.background(reception.abandon())
@@ -114,25 +120,45 @@ class SmtpSession:
     def _hello(self, event: events.Hello) -> None:
         self._helo = event.name
         self._esmtp = event.kind is not HelloKind.HELO
-        self.machine.answer(Reply(250, "", "at your service"))
+        facts = self._screening.facts
+        facts.helo, facts.esmtp = event.name, self._esmtp
+        refusal = self._screening.ask(Stage.HELO)
+        self.machine.answer(Reply(250, "", "at your service") if refusal is None else verdict_reply(refusal))
 
     def _mail_from(self, event: events.Mail) -> Awaitable[None] | None:
         self._mail = event
         self._sender = event.address
         self._recipients = []
         self._limit = self._service.settings.smtp.max_message_bytes
+        self._begin_message(event)
         if self._service.shared.space.low:
             self.machine.answer(DISK_LOW)
             return None
         rewriter = self._service.shared.planner.rewriter
         if rewriter and event.address is not None:
             self._sender = rewriter.rewrite_address(event.address, Field.ENVELOPE_FROM)
+        self._screening.facts.sender = self._sender
+        if (refusal := self._screening.ask(Stage.MAIL)) is not None:
+            self._refuse_sender(refusal)
+            return None
         if self._account is None or event.address is None:
             self.machine.answer(replies.SENDER_OK)
             return None
         if rewriter and (real := rewriter.check_address(event.address)) != event.address:
             return self._check_exists(real, partial(self._lookup, event.address, self._judge_sender))
         return self._lookup(event.address, self._judge_sender)
+
+    def _begin_message(self, event: events.Mail) -> None:
+        self._screening.begin_message()
+        facts = self._screening.facts
+        facts.now = self._service.clock()
+        facts.smtputf8, facts.declared_size = event.smtputf8, event.size or 0
+
+    def _refuse_sender(self, verdict: Verdict) -> None:
+        sender = "" if self._sender is None else str(self._sender)
+        self._service.note(Record(0, Code.REJECTED, sender, self._pump.peer, text=f"{verdict.code} {verdict.text}"))
+        log.info("refused peer=%s sender=<%s> reason=%s", self._pump.peer, sender, verdict.reason)
+        self.machine.answer(verdict_reply(verdict))
 
     async def _check_exists(self, real: Address, go_on: Callable[[], Awaitable[None] | None]) -> None:
         """Row Q4, rules with the letter X: an address counts only if the one that it stands for is somebody's here."""
@@ -156,6 +182,19 @@ class SmtpSession:
         return None
 
     def _rcpt(self, event: events.Rcpt) -> Awaitable[None] | None:
+        return self._rcpt_settled(event) if self._screening.waiting else self._rcpt_now(event)
+
+    async def _rcpt_settled(self, event: events.Rcpt) -> None:
+        """What is looked up of the client and of the sender is known before the first recipient is taken."""
+        await self._screening.settle()
+        waiting = self._rcpt_now(event)
+        if waiting is not None:
+            await waiting
+
+    def _rcpt_now(self, event: events.Rcpt) -> Awaitable[None] | None:
+        if (refusal := self._screening.refusal(event.address)) is not None:
+            self._refuse_recipient(event.address, refusal)
+            return None
         address, planner = event.address, self._service.shared.planner
         if planner.rewriter:
             address = planner.rewriter.rewrite_address(address, Field.ENVELOPE_TO)
@@ -191,8 +230,24 @@ class SmtpSession:
         if not verdict.accepted:
             self._refuse_recipient(address, verdict)
             return None
+        self._screening.facts.recipient = (address, resolution)
+        if self._screening.wants(Stage.RCPT):
+            return self._screen_recipient(event, address, resolution)
+        return self._place(event, address, resolution)
+
+    async def _screen_recipient(self, event: events.Rcpt, address: Address, resolution: Resolution) -> None:
+        refusal = await self._screening.recipient()
+        if refusal is not None:
+            self._refuse_recipient(address, refusal)
+            return
+        waiting = self._place(event, address, resolution)
+        if waiting is not None:
+            await waiting
+
+    def _place(self, event: events.Rcpt, address: Address, resolution: Resolution) -> Awaitable[None] | None:
         if len(resolution.targets) > _MANY_TARGETS:
             return self._place_many(event, address, resolution)
+        planner = self._service.shared.planner
         return self._judge_place(event, address, resolution, planner.place(address, resolution, self._sender))
 
     async def _place_many(self, event: events.Rcpt, address: Address, resolution: Resolution) -> None:
@@ -251,6 +306,9 @@ class SmtpSession:
 
     def _take_recipient(self, recipient: Recipient, limit: int) -> None:
         self._recipients.append(recipient)
+        facts = self._screening.facts
+        if facts.recipient is not None:
+            facts.recipients.append(facts.recipient)
         if limit:
             self._limit = min(self._limit or limit, limit)
         self.machine.answer(replies.RECIPIENT_OK)
@@ -276,6 +334,7 @@ class SmtpSession:
             self._conditions(),
             max_bytes=self._limit,
             max_hops=self._service.settings.smtp.max_received_hops,
+            inspect=self._screening.inspect if self._screening.inspects else None,
         )
         self.machine.answer(replies.START_DATA)
 
@@ -305,6 +364,8 @@ class SmtpSession:
             self._service.messages += 1
             self._acknowledge(reception.receipt(done.result()), size)
         elif isinstance(error, EstafetaError):
+            for record in error.records if isinstance(error, RefusedError) else ():
+                self._service.note(record)
             self._failed(error)
         else:
             log.error("message not stored peer=%s", self._pump.peer, exc_info=error)
@@ -340,6 +401,8 @@ class SmtpSession:
         self.machine.answer(replies.TLS_READY)
         if await self._pump.start_tls(offer.context):
             self._account = None
+            self._know(None)
+            self._screening.facts.tls = True
             self.machine.tls_started(self._service.session_settings(self._pump.peer, tls=True))
 
     def _authenticate(self, event: events.Authenticate) -> None:
@@ -385,7 +448,13 @@ class SmtpSession:
             self.machine.answer(_NOT_YOU)
             return
         log.info("signed in peer=%s user=%s mechanism=%s", self._pump.peer, self._account.address, event.mechanism)
+        self._know(self._account)
         self.machine.answer(event.reply)
+
+    def _know(self, account: Account | None) -> None:
+        facts = self._screening.facts
+        facts.account = account
+        facts.trusted = self._may_relay()
 
     def _auth_failed(self, event: events.AuthFailed) -> None:
         self._account = None

@@ -1,0 +1,127 @@
+"""The checks of one session: asked as its facts come in, waited for when their answer counts.
+
+Verdicts of CONNECT, HELO and AUTH stay for the whole session, the others for their message. Lookups that take time run
+besides the session until RCPT, so that a client with nothing to hide never waits for them.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from estafeta.mail.address import Address
+from estafeta.policy.chain import Chain
+from estafeta.policy.checks import Stage
+from estafeta.policy.content import Content
+from estafeta.policy.facts import Facts
+from estafeta.policy.front import write_front
+from estafeta.policy.judgement import Judgement, judge
+from estafeta.policy.verdict import Action, Verdict, strongest
+
+# Larger messages are judged in a thread.
+_INLINE_BYTES = 64 << 10
+# RFC 5321 4.5.1: mail to these is taken whoever sends it, unless it is refused for what it is.
+_ALWAYS = frozenset({"postmaster", "abuse"})
+
+
+class Screening:
+    """What the checks say of one session and of its message."""
+
+    __slots__ = ("_chain", "_pending", "_said", "facts")
+
+    def __init__(self, chain: Chain, facts: Facts) -> None:
+        self._chain = chain
+        self.facts = facts
+        self._said: dict[Stage, list[Verdict]] = {}
+        self._pending: dict[Stage, asyncio.Task[list[Verdict]]] = {}
+
+    def use(self, chain: Chain) -> None:
+        """New settings, from the next message on."""
+        self._chain = chain
+
+    def ask(self, stage: Stage) -> Verdict | None:
+        """Ask the checks of a stage. What is known at once is returned if it is a refusal; the rest comes later."""
+        self._forget(stage)
+        found = self._chain.judge(stage, self.facts)
+        if isinstance(found, list):
+            if found:
+                self._said[stage] = found
+                return _refusal(found)
+            return None
+        self._pending[stage] = asyncio.get_running_loop().create_task(found)
+        return None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something is still being looked up."""
+        return bool(self._pending)
+
+    async def settle(self) -> None:
+        """Wait for what is being looked up."""
+        while self._pending:
+            stage, task = next(iter(self._pending.items()))
+            verdicts = await task
+            if self._pending.get(stage) is task:
+                del self._pending[stage]
+                self._said[stage] = verdicts
+
+    def refusal(self, recipient: Address | None = None) -> Verdict | None:
+        """Why nothing is taken, of what is known by now; not said for mail to postmaster."""
+        if recipient is not None and recipient.local.lower() in _ALWAYS:
+            return None
+        return _refusal([verdict for verdicts in self._said.values() for verdict in verdicts])
+
+    def begin_message(self) -> None:
+        """A new transaction."""
+        self.facts.begin_message()
+        for stage in (Stage.MAIL, Stage.RCPT, Stage.HEADERS, Stage.CONTENT):
+            self._forget(stage)
+
+    async def recipient(self) -> Verdict | None:
+        """The checks of stage RCPT for `facts.recipient`; why it is refused, or None."""
+        found = self._chain.judge(Stage.RCPT, self.facts)
+        verdicts = found if isinstance(found, list) else await found
+        refusal = _refusal(verdicts)
+        if refusal is None and verdicts:
+            self._said.setdefault(Stage.RCPT, []).extend(verdicts)
+        return refusal
+
+    def wants(self, *stages: Stage) -> bool:
+        """Whether there are checks for one of these stages."""
+        return any(self._chain.wanted(stage, self.facts) for stage in stages)
+
+    @property
+    def inspects(self) -> bool:
+        """Whether the message itself will be looked at, or anything is to be written about it."""
+        return self.wants(Stage.HEADERS, Stage.CONTENT) or any(self._said.values()) or bool(self._pending)
+
+    async def inspect(self, content: Content) -> Judgement:
+        """Ask the checks of the message, and judge all that was said."""
+        self.facts.content = content
+        await self.settle()
+        for stage in (Stage.HEADERS, Stage.CONTENT):
+            self._said[stage] = await self._ask_of_message(stage, content.size > _INLINE_BYTES)
+            if (refusal := _refusal(self._said[stage])) is not None and refusal.action is Action.REJECT:
+                break
+        judgement = judge([verdict for said in self._said.values() for verdict in said], self._chain.settings.policy)
+        return write_front(judgement, self.facts, self._chain.settings)
+
+    async def _ask_of_message(self, stage: Stage, aside: bool) -> list[Verdict]:
+        found: list[Verdict] | Coroutine[Any, Any, list[Verdict]] = self._chain.judge(stage, self.facts, aside=aside)
+        return found if isinstance(found, list) else await found
+
+    def close(self) -> None:
+        """The session is over."""
+        for stage in list(self._pending):
+            self._forget(stage)
+
+    def _forget(self, stage: Stage) -> None:
+        self._said.pop(stage, None)
+        self._chain.forget(stage, self.facts)
+        task = self._pending.pop(stage, None)
+        if task is not None:
+            task.cancel()
+
+
+def _refusal(verdicts: Sequence[Verdict]) -> Verdict | None:
+    decisive = strongest(verdicts)
+    return None if decisive is None or decisive.accepted else decisive
