@@ -187,8 +187,8 @@ class Submission(Section):
     )
     from_must_be: SenderRule = Field(
         default=SenderRule.OWN,
-        description="From and Sender of what a signed-in user sends: one of their own addresses, any in our domains, or "
-        "anything (RFC 6409 8.1).",
+        description="From and Sender of what a signed-in user sends: one of their own addresses, any in our domains, "
+        "or anything (RFC 6409 8.1).",
     )
     hide_client_address: bool = Field(
         default=False,

@@ -103,16 +103,16 @@ class Restrict(Section):
     )
     verify_originator: bool = Field(
         default=False,
-        description="Mail that a program on this machine hands over without sign-in must be from the system's user that "
-        "runs it: NAME at a domain of ours, or an address of that mailbox. Linux only.",
+        description="Mail that a program on this machine hands over without sign-in must be from the user of the "
+        "system that runs it: NAME at a domain of ours, or an address of that mailbox. Linux only.",
     )
     trusted_users: tuple[str, ...] = Field(
         default=("root",), description="Users of the system whose programs may write From as they like."
     )
     connections: ConnectionRule = Field(
         default=ConnectionRule.LISTED,
-        description="Connections that SMTP and submission refuse: none, those of restrict.networks and restrict.names, or "
-        "everything.",
+        description="Connections that SMTP and submission refuse: none, those of restrict.networks and "
+        "restrict.names, or everything.",
     )
     networks: tuple[Network, ...] = Field(
         default=(), description="Addresses and networks whose connections are refused."
@@ -132,9 +132,9 @@ class RelayRestrictions(Section):
 
     allow: RelayRule = Field(
         default=RelayRule.ADDRESSES,
-        description="Who may relay without sign-in: addresses (relay.networks and relay.names), near-domains (anybody, to "
-        "relay.near_domains), both (one or the other), pop-before-smtp, none, or all, which is an open relay and holds "
-        "only with relay.open_relay.",
+        description="Who may relay without sign-in: addresses (relay.networks and relay.names), near-domains "
+        "(anybody, to relay.near_domains), both (one or the other), pop-before-smtp, none, or all, which is an open "
+        "relay and holds only with relay.open_relay.",
     )
     open_relay: bool = Field(
         default=False,
@@ -175,8 +175,8 @@ class Blocking(Section):
         default=30,
         ge=1,
         le=86_400,
-        description="A wait after wrong passwords of at least this long is told to all workers and machines, as a block "
-        "of that network for that user, or for all sign-ins.",
+        description="A wait after wrong passwords of at least this long is told to all workers and machines, as a "
+        "block of that network for that user, or for all sign-ins.",
     )
     failures_per_account: int = Field(
         default=20,
