@@ -10,9 +10,11 @@ import base64
 import ssl
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from estafeta.app.guard import Guard
 from estafeta.app.node_key import load_node_key
 from estafeta.app.rehearsal_parts import ReadingAuthenticator, SmallIntake, Stage, Tell, ToldPlanner, ToldSignIn
 from estafeta.app.stores import Site
@@ -20,6 +22,7 @@ from estafeta.core.ids import MailboxId
 from estafeta.directory.model import LocalTarget, RemoteTarget, Resolution
 from estafeta.directory.resolver import Resolver
 from estafeta.directory.settings_model import Settings
+from estafeta.dns.resolver import DnsResolver
 from estafeta.intake.idents import Idents
 from estafeta.journal.records import Code, Record
 from estafeta.mail.address import Address
@@ -27,6 +30,9 @@ from estafeta.mailboxes.service import Mailboxes
 from estafeta.mailboxes.values import Arrival, Delivered
 from estafeta.net.pump import Pump
 from estafeta.net.tls import TlsOffer
+from estafeta.policy.checks import Check
+from estafeta.policy.facts import Facts
+from estafeta.policy.verdict import Verdict
 from estafeta.protocols.smtp.limits import Mode
 from estafeta.queue.values import Acceptance, Accepted, NewEntry
 from estafeta.routing.table import build_route_table
@@ -204,7 +210,22 @@ class Rehearsal:
             self._note,
             self._start_queue,
             site.directory.check_post,
+            self._checks(settings),
         )
+
+    def _checks(self, settings: Settings) -> tuple[Check, ...]:
+        """Those of a server, which tell what they say."""
+        dns = DnsResolver()
+        dns.use(settings.dns, settings.routing.host_table)
+        guard = Guard(dns, self._site.node.config.hostname)
+        return tuple(check._replace(judge=partial(self._judge_aloud, check)) for check in guard.checks)
+
+    def _judge_aloud(self, check: Check, facts: Facts, settings: Settings) -> Sequence[Verdict]:
+        verdicts = check.judge(facts, settings)
+        for verdict in verdicts:
+            points = f" {verdict.score:+.1f}" if verdict.score else ""
+            self._tell(f"{check.stage} {check.name}: {verdict.action.name.lower()}{points} {verdict.reason}")
+        return verdicts
 
     async def _start_queue(self, name: str) -> int:
         self._tell(f"what waits for {name} would be sent now")

@@ -27,6 +27,7 @@ from estafeta.app.chores import make_jobs
 from estafeta.app.config import WEB, ListenerConfig, load_node
 from estafeta.app.config import Service as ServiceName
 from estafeta.app.context import WorkerContext
+from estafeta.app.guard import Guard
 from estafeta.app.jobs import Jobs
 from estafeta.app.listening import BACKLOG
 from estafeta.app.node_key import load_node_key
@@ -143,6 +144,7 @@ class Worker:
             key,
             self.tracing.outgoing,
         )
+        self.guard = Guard(self.outward.dns, context.config.hostname)
         self.shared = Shared(
             Addresses(self.resolver.cached, self.resolver.resolve),
             sign_in,
@@ -153,6 +155,7 @@ class Worker:
             self.outward.notes.add,
             self.outward.start_queue,
             self.directory.check_post,
+            self.guard.checks,
         )
         self.feed = ChangeFeed(loop, context.home.run, f"worker-{context.index}")
         self.long_work = ThreadPoolExecutor(_LONG_WORK, thread_name_prefix="long")

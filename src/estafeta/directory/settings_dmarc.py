@@ -26,6 +26,11 @@ class Dmarc(Section):
         description="How far policies of others are obeyed. reject: as they ask. quarantine: what they want rejected "
         "goes to Junk. mark: only the header says it.",
     )
+    trusted_sealers: tuple[str, ...] = Field(
+        default=(),
+        description="Domains of forwarders and mailing lists whose ARC seals are believed: where one of them found "
+        "that DMARC passed before it changed the message, that counts (RFC 8617).",
+    )
     discovery: Discovery = Field(
         default=Discovery.PSL,
         description="How a domain's policy and its owner are found. psl: by the Public Suffix List (RFC 7489). "
@@ -43,11 +48,11 @@ class Dmarc(Section):
     )
     reports_address: AddressOrEmpty = Field(
         default="",
-        description="Address of ours to which others send their reports on our domains (`rua` in our records): they are "
+        description="Address of ours to which others send reports on our domains (`rua` in our records): they are "
         "read, and `estafeta dmarc reports` shows what they say. Empty: none.",
     )
     failure_reports: bool = Field(
         default=False,
-        description="Also report single messages that fail, where a domain asks for it (`ruf`, RFC 6591): chosen header "
+        description="Also report single messages that fail, where a domain asks for it (`ruf`, RFC 6591): some header "
         "fields, addresses made unreadable. Who wrote to whom is nobody else's matter, so this is off.",
     )

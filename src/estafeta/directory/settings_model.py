@@ -9,6 +9,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 from estafeta.directory.settings_base import LOOPBACK, Section
+from estafeta.directory.settings_bayes import Bayes
 from estafeta.directory.settings_dmarc import Dmarc
 from estafeta.directory.settings_fields import AddressOrEmpty, HostName, IpAddress, Network, Separators
 from estafeta.directory.settings_outward import (
@@ -536,3 +537,4 @@ class Settings(BaseModel):
     dmarc: Dmarc = Dmarc()
     policy: Policy = Policy()
     spam: Spam = Spam()
+    bayes: Bayes = Bayes()

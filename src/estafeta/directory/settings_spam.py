@@ -35,19 +35,19 @@ PointsLine = Annotated[str, AfterValidator(_points_line)]
 class Spam(Section):
     """What strangers' mail is judged by. Points add up; see policy.junk_score and policy.reject_score."""
 
-    address_lists: tuple[DnsListLine, ...] = Field(
+    address_list_rules: tuple[DnsListLine, ...] = Field(
         default=(),
-        description="DNS lists of client addresses, one in a line: the zone, answers and their points, `reject` where a "
-        "listing is enough, as in `zen.spamhaus.org 127.0.0.2-3=3.5 127.0.0.4=4 127.0.0.10-11=2.5` or "
+        description="DNS lists of client addresses, one in a line: the zone, answers and their points, `reject` where "
+        "a listing is enough, as in `zen.spamhaus.org 127.0.0.2-3=3.5 127.0.0.4=4 127.0.0.10-11=2.5` or "
         "`list.dnswl.org 127.0.*.1=-1 127.0.*.2-3=-3`. None are asked at first: most want their terms read, none wants "
         "questions by way of a public name server, and each learns who writes to you. docs/guides/spam.md has lines.",
     )
-    domain_lists: tuple[DnsListLine, ...] = Field(
+    domain_list_rules: tuple[DnsListLine, ...] = Field(
         default=(),
         description="DNS lists of names, likewise: asked about the client's name, the name it says (HELO), and the "
         "domains of MAIL FROM and From.",
     )
-    link_lists: tuple[DnsListLine, ...] = Field(
+    link_list_rules: tuple[DnsListLine, ...] = Field(
         default=(), description="DNS lists of names, likewise: asked about the domains that links in a message lead to."
     )
     max_links: int = Field(
@@ -55,16 +55,19 @@ class Spam(Section):
     )
     greylist: Greylist = Field(
         default=Greylist.SUSPICIOUS,
-        description="Who is put off at first, since what sends spam seldom comes again: off, suspicious (strangers that "
-        "nothing speaks for, and something against: no name, no SPF pass, on a list), all (strangers that nothing "
+        description="Who is put off at first, since what sends spam seldom comes again: off, suspicious (strangers "
+        "that nothing speaks for, and something against: no name, no SPF pass, on a list), all (strangers that nothing "
         "speaks for). Who was good before never waits.",
     )
     greylist_seconds: int = Field(
         default=300, ge=1, le=86_400, description="How long they wait. RFC 6647 5 has one minute as the least."
     )
     greylist_days: int = Field(
-        default=35, ge=2, le=366, description="How long it is remembered that one came again: more than a month, so "
-        "that a monthly letter waits once."
+        default=35,
+        ge=2,
+        le=366,
+        description="How long it is remembered that one came again: more than a month, so "
+        "that a monthly letter waits once.",
     )
     greeting_delay_seconds: float = Field(
         default=0.0,
@@ -106,7 +109,7 @@ class Spam(Section):
         default=21, ge=1, le=365, description="Time in which what is remembered counts half as much."
     )
     rules: bool = Field(default=True, description="Judge messages by the rules for headers and content.")
-    points: tuple[PointsLine, ...] = Field(
+    points_rules: tuple[PointsLine, ...] = Field(
         default=(),
         description="Other points for rules, one in a line, as in `no-date=0.5`; 0 switches a rule off. "
         "`estafeta policy rules` names them all.",

@@ -10,6 +10,7 @@ from estafeta.core.ids import AccountId, MailboxId
 from estafeta.mailboxes.change import remove_messages
 from estafeta.mailboxes.deliver import ADD_CONTENT, ADD_MESSAGE, content_row
 from estafeta.mailboxes.keywords import Vocabulary, join, keep
+from estafeta.mailboxes.lessons import note_appended
 from estafeta.mailboxes.operation import each_stored
 from estafeta.mailboxes.rows import Account, Box, Totals, count, load_account, lock_mailbox
 from estafeta.mailboxes.selection import Selected
@@ -53,6 +54,7 @@ def append_messages(tx: Transaction, item: Item) -> Appended:
     )
     modseq = account.modseq + 1
     _add(tx, box, modseq, wanted.messages, words, item.locations)
+    note_appended(tx, box, wanted.messages, item.locations)
     keep(tx, wanted.account_id, wanted.mailbox_id, box.keywords, vocabulary)
     replaced = _replace(tx, wanted, accounts)
     return Appended(box.uid_validity, box.uid_next, len(wanted.messages), modseq, replaced)

@@ -20,6 +20,7 @@ from estafeta.mailboxes.tables import (
     account_state,
     acl,
     annotations,
+    learn_queue,
     mailboxes,
     messages,
     subscriptions,
@@ -151,7 +152,7 @@ def purge_account(tx: Transaction, wanted: PurgeAccount) -> int:
     tx.conn.execute(select(account_state.c.account_id).where(mine).with_for_update())
     ids = select(mailboxes.c.mailbox_id).where(mailboxes.c.account_id == account_id)
     gone = sum(drop_mailbox(tx, account_id, row.mailbox_id) for row in tx.conn.execute(ids).all())
-    for table in (subscriptions, *BELONGINGS, account_state):
+    for table in (subscriptions, learn_queue, *BELONGINGS, account_state):
         tx.conn.execute(delete(table).where(table.c.account_id == account_id))
     for table in (annotations, urlauth_keys):
         tx.conn.execute(delete(table).where(table.c.person_id == account_id))

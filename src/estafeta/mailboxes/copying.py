@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, ColumnElement, Text, bindparam, case, func, i
 from estafeta.core.ids import AccountId, MailboxId
 from estafeta.mailboxes.change import take_out, total, total_and_uids
 from estafeta.mailboxes.keywords import Vocabulary, join, keep
+from estafeta.mailboxes.lessons import note_copies
 from estafeta.mailboxes.operation import each
 from estafeta.mailboxes.references import add_references
 from estafeta.mailboxes.rows import Box, Totals, at, count, load_account, lock_mailbox
@@ -63,6 +64,7 @@ def copy_into(tx: Transaction, wanted: CopyMessages) -> Copied:
     if not totals.messages:
         return Copied(target.uid_validity, (), target.uid_next, 0, 0)
     modseq = account.modseq + 1
+    note_copies(tx, boxes[wanted.source_account, wanted.source_mailbox], target, sources)
     _transfer(tx, wanted, target, totals, sources, modseq)
     if wanted.move:
         gone_modseq = accounts[wanted.source_account].modseq + 1

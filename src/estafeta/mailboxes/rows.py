@@ -62,6 +62,7 @@ class Box:
     keywords: str
     recent_uid: int
     deleted: int
+    special_use: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,7 @@ _BOX = Query(
         mailboxes.c.keywords,
         mailboxes.c.recent_uid,
         mailboxes.c.deleted,
+        mailboxes.c.special_use,
     )
     .where(_at(mailboxes))
     .with_for_update()

@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, case, func, or_, select, update
 from estafeta.core.ids import AccountId, MailboxId
 from estafeta.journal.records import Code
 from estafeta.mailboxes.keywords import Vocabulary, join, keep
+from estafeta.mailboxes.lessons import note_marked
 from estafeta.mailboxes.noting import NoteRead, record_reading
 from estafeta.mailboxes.operation import each
 from estafeta.mailboxes.rows import Totals, at, count, load_account, lock_mailbox
@@ -103,6 +104,8 @@ def store_flags(tx: Transaction, wanted: StoreFlags) -> Stored:
     if not number:
         return Stored(0, 0, conflicts, box.modseq)
     keep(tx, wanted.account_id, wanted.mailbox_id, box.keywords, vocabulary)
+    if change.has_words:
+        note_marked(tx, key, wanted.keywords, modseq)
     count(tx, wanted.account_id, wanted.mailbox_id, modseq, moved)
     return Stored(modseq, number, conflicts, box.modseq)
 

@@ -124,5 +124,18 @@ urlauth_keys = Table(
 )
 Index("urlauth_keys_person", urlauth_keys.c.person_id)
 
+#: What people showed by moving or marking messages, until it is learnt: `lesson` is a Lesson, of which the last one
+#: counts; `at_ms` when it was given.
+learn_queue = Table(
+    "learn_queue",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("content_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("lesson", String(6), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("learn_queue_at", learn_queue.c.at_ms)
+
 #: What belongs to a mailbox besides its messages, and goes with it.
 BELONGINGS = (acl, annotations, urlauth_keys)

@@ -74,7 +74,7 @@ class Member(NamedTuple):
     encrypted: bool = False
 
 
-def find_format(octets: bytes, name: str = "") -> Format | None:
+def find_format(octets: bytes | bytearray, name: str = "") -> Format | None:
     """Which archive this is, by its octets; by its name only for formats that nothing here reads."""
     if octets[:1] and octets[0] in _FIRST_OCTETS:
         for beginning, found in _BEGINNINGS:

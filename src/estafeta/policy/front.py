@@ -1,10 +1,54 @@
-"""The fields that policy writes in front of a message that came in."""
+"""The fields that policy writes in front of a message that came in: Authentication-Results (RFC 8601) and our own."""
 
 from estafeta.directory.settings_model import Settings
+from estafeta.policy.authentication import arc_of, dkim_of, dmarc_of, name_of, spf_of
 from estafeta.policy.facts import Facts
 from estafeta.policy.judgement import Judgement
+from estafeta.trust.arc import ChainStatus
+from estafeta.trust.authresults import MethodResult, Property, encode_auth_results, remove_forged
+from estafeta.trust.dkim import DkimResult
 
 
-def write_front(judgement: Judgement, facts: Facts, settings: Settings) -> Judgement:
-    """With Authentication-Results and the result field, and without fields of others that claim to be ours."""
-    return judgement
+def write_front(judgement: Judgement, facts: Facts, settings: Settings, hostname: str) -> Judgement:
+    """With what is to be written, and without fields of others that claim to be ours (RFC 8601 5)."""
+    content = facts.content
+    if content is None:
+        return judgement
+    authserv_id = settings.dmarc.authserv_id or hostname
+    header = remove_forged(content.header, (authserv_id,))
+    forged = None if header is content.header else (header, len(content.header))
+    front = encode_auth_results(authserv_id, _results(facts), utf8=facts.smtputf8)
+    return judgement._replace(front=front, header=forged)
+
+
+def _results(facts: Facts) -> list[MethodResult]:
+    results = []
+    name = name_of(facts)
+    if name is not None:
+        properties = (Property("policy", "iprev", facts.peer), *_named("smtp", "client-name", name.name))
+        results.append(MethodResult("iprev", str(name.result), name.problem, properties))
+    if facts.account is not None:
+        results.append(MethodResult("auth", "pass", properties=(Property("smtp", "auth", facts.account.address),)))
+    spf = spf_of(facts)
+    if spf is not None:
+        said = _named("smtp", "mailfrom", str(facts.sender or "")) or _named("smtp", "helo", facts.helo)
+        results.append(MethodResult("spf", str(spf.result), spf.problem, said))
+    results += [_dkim(one) for one in dkim_of(facts)]
+    chain = arc_of(facts)
+    if chain is not None and chain.status is not ChainStatus.NONE:
+        results.append(MethodResult("arc", str(chain.status), chain.reason))
+    dmarc = dmarc_of(facts)
+    if dmarc is not None:
+        properties = (*_named("header", "from", dmarc.domain), *_named("policy", "dmarc", str(dmarc.policy)))
+        results.append(MethodResult("dmarc", str(dmarc.outcome), dmarc.reason, properties))
+    return results
+
+
+def _dkim(one: DkimResult) -> MethodResult:
+    said = (("d", one.domain), ("i", one.identity), ("s", one.selector), ("a", one.algorithm), ("b", one.mark))
+    properties = tuple(found for name, value in said for found in _named("header", name, value))
+    return MethodResult("dkim", str(one.word), one.reason, properties)
+
+
+def _named(ptype: str, name: str, value: str) -> tuple[Property, ...]:
+    return (Property(ptype, name, value),) if value else ()

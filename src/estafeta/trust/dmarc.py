@@ -43,8 +43,8 @@ class Override(StrEnum):
 
 
 class Authenticated(NamedTuple):
-    """What SPF (of MAIL FROM, or of HELO where that is empty) or one DKIM signature came to: RFC 8601's word for it, and
-    the domain (`d=`)."""
+    """What SPF (of MAIL FROM, or of HELO where that is empty) or one DKIM signature came to: the word of RFC 8601 for
+    it, and the domain (`d=`)."""
 
     result: str
     domain: str

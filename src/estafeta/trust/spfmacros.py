@@ -124,8 +124,9 @@ def _transform(macro: Macro, value: str) -> str:
     """RFC 7208 7.1, 7.3: split, turned round, cut to the right-hand parts, joined with dots; escaped at the end."""
     if macro.keep or macro.reverse or macro.delimiters:
         # Splitting is always on one character: the others become it.
-        first, *others = macro.delimiters or "."
-        for other in others:
+        delimiters = macro.delimiters or "."
+        first = delimiters[0]
+        for other in delimiters[1:]:
             value = value.replace(other, first)
         pieces = value.split(first)
         if macro.reverse:

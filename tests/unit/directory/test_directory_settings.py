@@ -30,8 +30,21 @@ def test_every_setting_says_what_it_is_for(info):
     assert info.allowed
     if info.kind is int:
         assert "from" in info.allowed
-        units = ("bytes", "mib", "seconds", "days", "percent", "minutes", "messages", "port")
-        counts = ("max_", "min_", "failures", "argon2_passes", "scram_iterations")
+        units = (
+            "bytes",
+            "mib",
+            "seconds",
+            "days",
+            "percent",
+            "minutes",
+            "messages",
+            "port",
+            "per_user",
+            "per_day",
+            "per_hour",
+            "per_minute",
+        )
+        counts = ("max_", "min_", "least_", "user_least_", "failures", "argon2_passes", "scram_iterations")
         assert info.name.endswith(units) or info.name.startswith(counts), "a number needs its unit in its name"
     assert check_value(info, info.default) == info.default
 

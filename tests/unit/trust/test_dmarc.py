@@ -123,7 +123,7 @@ DISCOVERY = [
     ({"example.com": "p=reject"}, "a.b.c.example.com", (FAIL, "reject", "example.com")),
     ({"example.com": "p=none; sp=quarantine"}, "test.example.com", (FAIL, "quarantine", "example.com")),
     ({"example.com": "p=none; sp=quarantine"}, "example.com", (FAIL, "none", "example.com")),
-    ({"example.com": "p=none", "test.example.com": "p=reject"}, "test.example.com", (FAIL, "reject", "test.example.com")),
+    ({"example.com": "p=none", "b.example.com": "p=reject"}, "b.example.com", (FAIL, "reject", "b.example.com")),
     ({}, "example.com", (NONE, "none", "")),
     # RFC 9091: np is for what does not exist, and goes before sp
     ({"example.com": "p=none; sp=none; np=reject"}, "ghost.example.com", (FAIL, "reject", "example.com")),

@@ -26,17 +26,14 @@ _ALWAYS = frozenset({"postmaster", "abuse"})
 class Screening:
     """What the checks say of one session and of its message."""
 
-    __slots__ = ("_chain", "_pending", "_said", "facts")
+    __slots__ = ("_chain", "_hostname", "_pending", "_said", "facts")
 
-    def __init__(self, chain: Chain, facts: Facts) -> None:
+    def __init__(self, chain: Chain, facts: Facts, hostname: str = "localhost") -> None:
+        self._hostname = hostname
         self._chain = chain
         self.facts = facts
         self._said: dict[Stage, list[Verdict]] = {}
         self._pending: dict[Stage, asyncio.Task[list[Verdict]]] = {}
-
-    def use(self, chain: Chain) -> None:
-        """New settings, from the next message on."""
-        self._chain = chain
 
     def ask(self, stage: Stage) -> Verdict | None:
         """Ask the checks of a stage. What is known at once is returned if it is a refusal; the rest comes later."""
@@ -103,7 +100,7 @@ class Screening:
             if (refusal := _refusal(self._said[stage])) is not None and refusal.action is Action.REJECT:
                 break
         judgement = judge([verdict for said in self._said.values() for verdict in said], self._chain.settings.policy)
-        return write_front(judgement, self.facts, self._chain.settings)
+        return write_front(judgement, self.facts, self._chain.settings, self._hostname)
 
     async def _ask_of_message(self, stage: Stage, aside: bool) -> list[Verdict]:
         found: list[Verdict] | Coroutine[Any, Any, list[Verdict]] = self._chain.judge(stage, self.facts, aside=aside)

@@ -90,7 +90,9 @@ class SmtpSession:
         self._pump = pump
         tls = pump.tls is not None
         self.machine = SmtpServer(self._service.session_settings(pump.peer, tls=tls), tls=tls)
-        self._screening = Screening(self._service.chain, self._service.facts(pump.peer, tls=tls))
+        self._screening = Screening(
+            self._service.chain, self._service.facts(pump.peer, tls=tls), self._service.hostname
+        )
         refusal = self._service.refusal(pump) or self._screening.ask(Stage.CONNECT)
         if refusal is None:
             self.machine.greeting()

@@ -1,0 +1,140 @@
+"""Sending the DMARC reports of a day (RFC 7489 7.2) to those domains that ask for them by mail.
+
+A report is noted as sent before it is posted, so that a crash may lose one but none goes twice. What a report says of
+the policy, and where it goes, is what the domain publishes when it is sent.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from estafeta.core.errors import EstafetaError
+from estafeta.directory.settings_source import SettingsSource
+from estafeta.mail.dates import format_date
+from estafeta.mailboxes.service import Submit
+from estafeta.policy.dmarc_counts import KEEP_DAYS, Sent, forget_before, note_sent, read_tallies, read_unsent
+from estafeta.policy.dmarc_received import KEEP_DAYS as KEEP_RECEIVED_DAYS
+from estafeta.policy.dmarc_received import forget_received
+from estafeta.policy.dmarc_report import AggregateReport, encode_message, make_report
+from estafeta.storage.database import Database
+from estafeta.trust.dmarc import find_receivers
+from estafeta.trust.dmarcrecord import DmarcRecord, RecordError, ReportUri, choose_record, parse_record
+from estafeta.trust.lookups import Lookups, Status
+from estafeta.trust.tlsrpt import day_of
+
+log = logging.getLogger("estafeta.policy")
+
+MAX_REPORT_BYTES = 10 << 20
+"""Of a message with a report; larger ones are refused nearly everywhere."""
+_AT_ONCE = 200
+_DAYS_BACK = 2
+"""Yesterday, and the day before where DNS failed then."""
+
+Post = Callable[[str, tuple[str, ...], bytes], Awaitable[None]]
+"""Sends a message: reverse-path, recipients, content. It may raise EstafetaError."""
+
+
+class _Wanted(NamedTuple):
+    record: DmarcRecord
+    receivers: tuple[ReportUri, ...]
+
+
+class _Made(NamedTuple):
+    report: AggregateReport
+    content: bytes
+    receivers: tuple[str, ...]
+
+
+class DmarcReporter:
+    """Makes and sends reports. `hostname` is ours; `contact` is the address that reports come from."""
+
+    def __init__(
+        self,
+        database: Database,
+        submit: Submit,
+        resolver: Lookups,
+        post: Post,
+        settings: SettingsSource,
+        *,
+        hostname: str,
+        contact: str,
+    ) -> None:
+        self._database = database
+        self._submit = submit
+        self._resolver = resolver
+        self._post = post
+        self._settings = settings
+        self._hostname = hostname
+        self._contact = contact
+
+    async def send(self, now: float) -> int:
+        """Send the reports on the last days (UTC) where the settings say so, and remove what is old; how many went out.
+
+        For a job that runs in one worker some time after midnight; run again, it goes on where it was."""
+        today, sent = day_of(now), 0
+        current = self._settings.current
+        if current.dmarc.reports and current.routing.outward:
+            for day in range(today - _DAYS_BACK, today):
+                sent += await self._send_all(day, now)
+        await self._submit(forget_before, today - KEEP_DAYS, ())
+        await self._submit(forget_received, int(now) - KEEP_RECEIVED_DAYS * 86_400, ())
+        return sent
+
+    async def _send_all(self, day: int, now: float) -> int:
+        sent, domain = 0, ""
+        while domains := await asyncio.to_thread(self._unsent, day, domain):
+            for domain in domains:
+                try:
+                    sent += await self._send(domain, day, now)
+                except EstafetaError as error:
+                    cause = error.private or error.public
+                    log.warning("DMARC report not sent", extra={"domain": domain, "cause": cause})
+        return sent
+
+    async def _send(self, domain: str, day: int, now: float) -> bool:
+        wanted = await self._wanted(domain)
+        if wanted is None:
+            return False
+        made = await asyncio.to_thread(self._make, domain, day, wanted, now) if wanted.receivers else None
+        going = made is not None and bool(made.receivers)
+        noted = Sent(day, domain, made.report.report_id if made is not None and going else "", int(now))
+        if not await self._submit(note_sent, noted, ()) or made is None or not going:
+            return False
+        await self._post(self._contact, made.receivers, made.content)
+        log.info("DMARC report sent", extra={"domain": domain, "report": made.report.report_id})
+        return True
+
+    async def _wanted(self, domain: str) -> _Wanted | None:
+        """The domain's record as it is now, and who may have the report; None where DNS could not say."""
+        answer = await self._resolver.txt(f"_dmarc.{domain}")
+        if answer.status == Status.FAILED:
+            return None
+        try:
+            text = choose_record(answer.records if answer.status == Status.OK else ())
+            record = parse_record(text or b"v=DMARC1")
+        except RecordError:
+            record = parse_record(b"v=DMARC1")
+        receivers = await find_receivers(record.rua, domain, self._resolver)
+        return None if receivers.unknown else _Wanted(record, receivers.allowed)
+
+    def _make(self, domain: str, day: int, wanted: _Wanted, now: float) -> _Made:
+        """The report, the message with it, and those for whom it is not too large. Takes a while: not for an event
+        loop."""
+        with self._database.read() as conn:
+            tallies = read_tallies(conn, day, domain)
+        report = make_report(domain, day, wanted.record, tallies, submitter=self._hostname, contact=self._contact)
+        date = format_date(now).decode("ascii")
+        message_id = f"<dmarc.{report.report_id}>"
+        addresses = tuple(uri.address for uri in wanted.receivers)
+        content = encode_message(report, self._contact, addresses, date, message_id)
+        # RFC 7489 6.4, 7.2.1: the limit is of what is sent, after packing and encoding.
+        fitting = tuple(uri.address for uri in wanted.receivers if len(content) <= (uri.max_bytes or MAX_REPORT_BYTES))
+        if fitting != addresses:
+            log.info("DMARC report too large for some", extra={"domain": domain, "bytes": len(content)})
+            content = encode_message(report, self._contact, fitting or addresses, date, message_id)
+        return _Made(report, content, fitting)
+
+    def _unsent(self, day: int, after: str) -> list[str]:
+        with self._database.read() as conn:
+            return read_unsent(conn, day, after, _AT_ONCE)

@@ -1,0 +1,117 @@
+"""Who a message is from, as far as it is proven: what is remembered of senders is remembered under these names.
+
+An address counts only where its domain stands behind the message (SPF for MAIL FROM, an aligned DKIM signature or
+DMARC for From); anybody can write any other. What nobody can forge is the network of the client.
+"""
+
+import ipaddress
+from typing import NamedTuple
+
+from estafeta.mail.address import Address, domain_key
+from estafeta.mail.headers import Group, Mailbox, parse_address_list
+from estafeta.policy.facts import Facts
+from estafeta.trust.dkim import DkimResult, DkimWord
+from estafeta.trust.dmarc import DmarcOutcome, DmarcResult
+from estafeta.trust.publicsuffix import organizational_domain
+from estafeta.trust.spf import SpfResult
+from estafeta.trust.spfrecord import SpfStatus
+
+_MAX_SIGNATURES = 10
+_MAX_AUTHORS = 10
+#: Longest name that is remembered; RFC 5321 4.5.3.1.3 has 256 octets for an address.
+MAX_NAME = 320
+
+
+class Identities(NamedTuple):
+    """What stands for a sender. `network`: its /24 or /64. `envelope`: MAIL FROM where SPF passed for its domain,
+    `author`: the address in From where it is proven, both as keys, "" otherwise. `domains`: those that passed."""
+
+    network: str
+    envelope: str = ""
+    author: str = ""
+    domains: tuple[str, ...] = ()
+
+    @property
+    def organizations(self) -> tuple[str, ...]:
+        """The domains that were registered, each once: who has these answers for the rest."""
+        return tuple(dict.fromkeys(map(organizational_domain, self.domains)))
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The proven addresses, each once."""
+        return tuple(dict.fromkeys(filter(None, (self.author, self.envelope))))
+
+
+def identities_of(facts: Facts) -> Identities:
+    """As far as it is known at this stage."""
+    spf = spf_domain(facts)
+    envelope = facts.sender.key[:MAX_NAME] if facts.sender and _is_of(facts.sender, spf) else ""
+    signed = signing_domains(facts)
+    author = author_of(facts)
+    proven = author is not None and _is_proven(facts, domain_key(author.domain), (*signed, *([spf] if spf else ())))
+    return Identities(
+        network_of(facts.peer),
+        envelope,
+        author.key[:MAX_NAME] if author is not None and proven else "",
+        tuple(dict.fromkeys((*signed, *([spf] if spf else ())))),
+    )
+
+
+def network_of(peer: str) -> str:
+    """The /24 or /64 of a client: what one owner mostly has as a whole, and machines of a pool share. "" for none."""
+    try:
+        ip = ipaddress.ip_address(peer.partition("%")[0])
+    except ValueError:
+        return ""
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    return str(ipaddress.ip_network((ip, 24 if ip.version == 4 else 64), strict=False))
+
+
+def spf_domain(facts: Facts) -> str:
+    """The domain that SPF passed for, "" for none."""
+    found = facts.found.get("spf")
+    return found.domain if isinstance(found, SpfResult) and found.result is SpfStatus.PASS else ""
+
+
+def signing_domains(facts: Facts) -> tuple[str, ...]:
+    """The domains whose DKIM signatures are good."""
+    found = facts.found.get("dkim")
+    if not isinstance(found, list | tuple):
+        return ()
+    passed = [one for one in found[:_MAX_SIGNATURES] if isinstance(one, DkimResult) and one.word is DkimWord.PASS]
+    return tuple(dict.fromkeys(domain_key(one.domain) for one in passed if one.domain))
+
+
+def dmarc_passed(facts: Facts) -> bool:
+    """Whether the domain in From stands behind the message."""
+    found = facts.found.get("dmarc")
+    return isinstance(found, DmarcResult) and found.outcome is DmarcOutcome.PASS
+
+
+def authors_of(facts: Facts) -> tuple[Mailbox, ...]:
+    """The mailboxes in From."""
+    if facts.content is None:
+        return ()
+    found: list[Mailbox] = []
+    for value in facts.content.fields.raw("from")[:2]:
+        for one in parse_address_list(value, _MAX_AUTHORS):
+            found.extend(one.members if isinstance(one, Group) else (one,))
+    return tuple(found[:_MAX_AUTHORS])
+
+
+def author_of(facts: Facts) -> Address | None:
+    """The address in From; None where there is none, or are several (RFC 5322 3.6.2 lets letters have several)."""
+    authors = authors_of(facts)
+    if len(authors) != 1 or not authors[0].domain:
+        return None
+    return Address(authors[0].local.decode("utf-8", "replace"), authors[0].domain.decode("utf-8", "replace"))
+
+
+def _is_proven(facts: Facts, domain: str, proven: tuple[str, ...]) -> bool:
+    """DMARC says so, or a domain of the same owner passed (RFC 7489 3.1, relaxed), whether or not there is a policy."""
+    return dmarc_passed(facts) or organizational_domain(domain) in set(map(organizational_domain, proven))
+
+
+def _is_of(sender: Address, domain: str) -> bool:
+    return bool(domain) and domain_key(sender.domain) == domain

@@ -1,0 +1,23 @@
+"""Points of every check and rule of this package by name: the defaults, and those that the operator gave.
+
+Defaults are such that no soft rule alone, nor two of them, make junk of a message (policy.junk_score is 5): only what
+good mail as good as never has comes near it.
+"""
+
+from functools import lru_cache
+
+from estafeta.directory.settings_model import Settings
+
+
+@lru_cache(maxsize=16)
+def _changed(lines: tuple[str, ...]) -> dict[str, float]:
+    changed = {}
+    for line in lines:
+        name, _, points = line.partition("=")
+        changed[name] = float(points)
+    return changed
+
+
+def points_of(name: str, default: float, settings: Settings) -> float:
+    """What a rule counts on this site; 0: it is switched off."""
+    return _changed(settings.spam.points_rules).get(name, default)

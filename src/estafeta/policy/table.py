@@ -1,0 +1,23 @@
+"""All checks of the server in their order: the one place where it is decided what is asked before what.
+
+Within a stage all lookups run together; the order is that of verdicts, in the journal and in the result field.
+"""
+
+from dataclasses import dataclass
+
+from estafeta.policy import authentication
+from estafeta.policy.checks import Check
+from estafeta.trust.lookups import Lookups
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the checks of one worker need."""
+
+    resolver: Lookups
+    hostname: str
+
+
+def build_checks(tools: Tools) -> tuple[Check, ...]:
+    """The table, to be made once for each worker."""
+    return (*authentication.checks(tools.resolver, tools.hostname),)

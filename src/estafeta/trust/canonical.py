@@ -1,0 +1,171 @@
+"""Canonical forms of header fields and bodies (RFC 6376 3.4), and the hashes of a body.
+
+A body is never whole in memory: it comes in pieces, is brought into both forms as it passes, and all hashes that
+signatures want are made in one pass. What is kept between two pieces is three octets and a number.
+
+Octets are what they are: only CRLF ends a line, only space and tab are white space. Never raises.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+_RUN = re.compile(rb"[ \t]+")
+_WSP = b" \t"
+_FOLD = b"\r\n"
+#: Larger pieces are cut: a form of a piece is made in memory.
+_MAX_PIECE = 1 << 20
+#: Empty lines are hashed in blocks of so many: a body may be made of them.
+_LINES = 4096
+_EMPTY_LINES = b"\r\n" * _LINES
+
+Sink = Callable[[bytes], object]
+
+
+class BodyKey(NamedTuple):
+    """Which hash of the body: its canonical form, its algorithm as hashlib names it, and the octets of the canonical
+    body that count (l=), None for all."""
+
+    relaxed: bool
+    algorithm: str = "sha256"
+    length: int | None = None
+
+
+class BodyDigest(NamedTuple):
+    """A hash, and how many octets the whole canonical body has."""
+
+    digest: bytes
+    octets: int
+
+
+def relaxed_field(field: bytes) -> bytes:
+    """A header field, given without its final CRLF, in the form of RFC 6376 3.4.2."""
+    name, _, value = field.partition(b":")
+    if _FOLD in value:
+        value = value.replace(_FOLD, b"")
+    if b"  " in value or b"\t" in value:
+        value = _RUN.sub(b" ", value)
+    return name.rstrip(_WSP).lower() + b":" + value.strip(_WSP)
+
+
+class _Body:
+    """One canonical form of a body, on its way into hashes."""
+
+    def __init__(self, relaxed: bool) -> None:
+        self._relaxed = relaxed
+        self._sinks: list[Sink] = []
+        self._held = b""  # the end of what came, while it depends on what follows
+        self._lines = 0  # empty lines that count only if something follows
+        self.octets = 0
+
+    def add(self, sink: Sink) -> None:
+        self._sinks.append(sink)
+
+    def feed(self, piece: bytes) -> None:
+        data = self._held + piece if self._held else piece
+        if self._relaxed:
+            data = _shrink(data)
+        held = 1 if data[-1:] == b"\r" else 0
+        if self._relaxed and data[-1 - held : len(data) - held] == b" ":
+            held += 1
+        cut = len(data) - held
+        self._held = data[cut:]
+        text, lines = _without_end(data[:cut] if held else data)
+        if text:
+            self._flush_lines()
+            self._emit(text)
+        self._lines += lines
+
+    def finish(self) -> None:
+        # White space at the end belongs to a last line that has no CRLF.
+        rest = b"" if self._relaxed and self._held == b" " else self._held
+        if rest:
+            self._flush_lines()
+            self._emit(rest)
+        # RFC 6376 3.4.3, 3.4.4: exactly one CRLF at the end; an empty body is CRLF if simple, nothing if relaxed.
+        if self.octets or not self._relaxed:
+            self._emit(_FOLD)
+
+    def _flush_lines(self) -> None:
+        while self._lines:
+            count = min(self._lines, _LINES)
+            self._emit(_EMPTY_LINES[: 2 * count])
+            self._lines -= count
+
+    def _emit(self, data: bytes) -> None:
+        self.octets += len(data)
+        for sink in self._sinks:
+            sink(data)
+
+
+class BodyHashes:
+    """All hashes that are wanted of one body: `feed` its pieces, then ask for `digests` once."""
+
+    def __init__(self, wanted: Iterable[BodyKey]) -> None:
+        self._hashes = {key: hashlib.new(key.algorithm, usedforsecurity=False) for key in wanted}
+        self._bodies: dict[bool, _Body] = {}
+        for key, hasher in self._hashes.items():
+            body = self._bodies.setdefault(key.relaxed, _Body(key.relaxed))
+            body.add(hasher.update if key.length is None else _limited(hasher.update, key.length))
+
+    def feed(self, piece: bytes) -> None:
+        """The next octets of the body."""
+        for start in range(0, len(piece), _MAX_PIECE):
+            part = piece[start : start + _MAX_PIECE] if len(piece) > _MAX_PIECE else piece
+            for body in self._bodies.values():
+                body.feed(part)
+
+    def digests(self) -> dict[BodyKey, BodyDigest]:
+        """The hashes; the body has ended."""
+        for body in self._bodies.values():
+            body.finish()
+        return {
+            key: BodyDigest(hasher.digest(), self._bodies[key.relaxed].octets) for key, hasher in self._hashes.items()
+        }
+
+
+def hash_bodies(wanted: Iterable[BodyKey], pieces: Iterable[bytes]) -> Mapping[BodyKey, BodyDigest]:
+    """All hashes of a body in one pass over its pieces, which are not touched when nothing is wanted."""
+    hashes = BodyHashes(wanted)
+    if not hashes._hashes:
+        return {}
+    for piece in pieces:
+        hashes.feed(piece)
+    return hashes.digests()
+
+
+def _shrink(data: bytes) -> bytes:
+    """Runs of white space as one space, none before CRLF."""
+    if b"\t" in data:
+        data = data.replace(b"\t", b" ")
+    while b"  " in data:  # each turn halves the longest run
+        data = data.replace(b"  ", b" ")
+    return data.replace(b" \r\n", _FOLD) if b" \r\n" in data else data
+
+
+def _without_end(data: bytes) -> tuple[bytes, int]:
+    """What stands before the CRLFs at the end, and their number."""
+    if data[-2:] != _FOLD:
+        return data, 0
+    if data[-3:-2] not in b"\r\n":
+        return data[:-2], 1
+    # The end is made of CR and LF in any order: only whole pairs at its end count.
+    start = len(data.rstrip(_FOLD))
+    marks = data[start:].replace(_FOLD, b".")
+    lines = len(marks) - len(marks.rstrip(b"."))
+    return data[: len(data) - 2 * lines], lines
+
+
+def _limited(sink: Sink, octets: int) -> Sink:
+    """A sink that takes only the first octets."""
+    left = octets
+
+    def take(data: bytes) -> None:
+        nonlocal left
+        if left:
+            part = data[:left]
+            left -= len(part)
+            sink(part)
+
+    return take
