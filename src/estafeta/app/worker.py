@@ -156,6 +156,7 @@ class Worker:
             self.outward.start_queue,
             self.directory.check_post,
             self.guard.checks,
+            self.guard.learner,
         )
         self.feed = ChangeFeed(loop, context.home.run, f"worker-{context.index}")
         self.long_work = ThreadPoolExecutor(_LONG_WORK, thread_name_prefix="long")

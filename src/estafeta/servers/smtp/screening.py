@@ -26,12 +26,14 @@ _ALWAYS = frozenset({"postmaster", "abuse"})
 class Screening:
     """What the checks say of one session and of its message."""
 
-    __slots__ = ("_chain", "_hostname", "_pending", "_said", "facts")
+    __slots__ = ("_chain", "_hostname", "_pending", "_said", "facts", "judgement")
 
     def __init__(self, chain: Chain, facts: Facts, hostname: str = "localhost") -> None:
         self._hostname = hostname
         self._chain = chain
         self.facts = facts
+        #: Of the message that was looked at last.
+        self.judgement = Judgement()
         self._said: dict[Stage, list[Verdict]] = {}
         self._pending: dict[Stage, asyncio.Task[list[Verdict]]] = {}
 
@@ -69,6 +71,7 @@ class Screening:
 
     def begin_message(self) -> None:
         """A new transaction."""
+        self.judgement = Judgement()
         self.facts.begin_message()
         for stage in (Stage.MAIL, Stage.RCPT, Stage.HEADERS, Stage.CONTENT):
             self._forget(stage)
@@ -100,7 +103,8 @@ class Screening:
             if (refusal := _refusal(self._said[stage])) is not None and refusal.action is Action.REJECT:
                 break
         judgement = judge([verdict for said in self._said.values() for verdict in said], self._chain.settings.policy)
-        return write_front(judgement, self.facts, self._chain.settings, self._hostname)
+        self.judgement = write_front(judgement, self.facts, self._chain.settings, self._hostname)
+        return self.judgement
 
     async def _ask_of_message(self, stage: Stage, aside: bool) -> list[Verdict]:
         found: list[Verdict] | Coroutine[Any, Any, list[Verdict]] = self._chain.judge(stage, self.facts, aside=aside)

@@ -24,6 +24,7 @@ from estafeta.policy.chain import Chain
 from estafeta.policy.checks import Check
 from estafeta.policy.connection import connection_limits
 from estafeta.policy.facts import Facts
+from estafeta.policy.learning import NOBODY, Learner
 from estafeta.policy.networks import Networks
 from estafeta.policy.verdict import Verdict, deferred
 from estafeta.protocols.sasl import MECHANISMS
@@ -61,6 +62,8 @@ class Shared:
     check_post: Callable[[str, Address | None], str]
     #: The checks of policy, in their order.
     checks: tuple[Check, ...] = ()
+    #: What learns from what they said.
+    learner: Learner = NOBODY
 
 
 class SmtpService:

@@ -97,6 +97,7 @@ class SmtpSession:
         if refusal is None:
             self.machine.greeting()
         else:
+            self._learn(refusal)
             log.info("refused peer=%s reason=%r", pump.peer, refusal.reason or refusal.text)
             self._service.note(Record(0, Code.CONNECTION_REFUSED, peer=pump.peer, text=refusal.text))
             self.machine.refuse_session(refusal.code, refusal.enhanced, refusal.text)
@@ -125,7 +126,11 @@ class SmtpSession:
         facts = self._screening.facts
         facts.helo, facts.esmtp = event.name, self._esmtp
         refusal = self._screening.ask(Stage.HELO)
-        self.machine.answer(Reply(250, "", "at your service") if refusal is None else verdict_reply(refusal))
+        if refusal is None:
+            self.machine.answer(Reply(250, "", "at your service"))
+        else:
+            self._learn(refusal)
+            self.machine.answer(verdict_reply(refusal))
 
     def _mail_from(self, event: events.Mail) -> Awaitable[None] | None:
         self._mail = event
@@ -156,7 +161,11 @@ class SmtpSession:
         facts.now = self._service.clock()
         facts.smtputf8, facts.declared_size = event.smtputf8, event.size or 0
 
+    def _learn(self, refusal: Verdict) -> None:
+        self._service.shared.learner.refused(self._screening.facts, refusal)
+
     def _refuse_sender(self, verdict: Verdict) -> None:
+        self._learn(verdict)
         sender = "" if self._sender is None else str(self._sender)
         self._service.note(Record(0, Code.REJECTED, sender, self._pump.peer, text=f"{verdict.code} {verdict.text}"))
         log.info("refused peer=%s sender=<%s> reason=%s", self._pump.peer, sender, verdict.reason)
@@ -194,6 +203,7 @@ class SmtpSession:
             await waiting
 
     def _rcpt_now(self, event: events.Rcpt) -> Awaitable[None] | None:
+        self._screening.facts.recipient = None
         if (refusal := self._screening.refusal(event.address)) is not None:
             self._refuse_recipient(event.address, refusal)
             return None
@@ -227,12 +237,12 @@ class SmtpSession:
     def _judge_recipient(self, event: events.Rcpt, address: Address, resolution: Resolution) -> Awaitable[None] | None:
         planner = self._service.shared.planner
         resolution = planner.with_routes(address, resolution)
+        self._screening.facts.recipient = (address, resolution)
         may_relay = self._may_relay() or planner.is_backup_for(address)
         verdict = check_recipient(resolution, may_relay=may_relay)
         if not verdict.accepted:
             self._refuse_recipient(address, verdict)
             return None
-        self._screening.facts.recipient = (address, resolution)
         if self._screening.wants(Stage.RCPT):
             return self._screen_recipient(event, address, resolution)
         return self._place(event, address, resolution)
@@ -316,6 +326,7 @@ class SmtpSession:
         self.machine.answer(replies.RECIPIENT_OK)
 
     def _refuse_recipient(self, address: Address, verdict: Verdict) -> None:
+        self._learn(verdict)
         if verdict.reason == "unknown":
             self._unknown += 1
         code = _CODES.get(verdict.reason, Code.REJECTED)
@@ -362,6 +373,8 @@ class SmtpSession:
 
     def _finished(self, reception: Reception, size: int, done: "asyncio.Future[Stored]") -> None:
         error = done.exception()
+        if error is None or isinstance(error, RefusedError):
+            self._service.shared.learner.judged(self._screening.facts, self._screening.judgement)
         if error is None:
             self._service.messages += 1
             self._acknowledge(reception.receipt(done.result()), size)
