@@ -9,12 +9,12 @@ import asyncio
 import base64
 import ssl
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from estafeta.app.guard import Guard
+from estafeta.app.guard import guard_of
 from estafeta.app.node_key import load_node_key
 from estafeta.app.rehearsal_parts import ReadingAuthenticator, SmallIntake, Stage, Tell, ToldPlanner, ToldSignIn
 from estafeta.app.stores import Site
@@ -22,7 +22,6 @@ from estafeta.core.ids import MailboxId
 from estafeta.directory.model import LocalTarget, RemoteTarget, Resolution
 from estafeta.directory.resolver import Resolver
 from estafeta.directory.settings_model import Settings
-from estafeta.dns.resolver import DnsResolver
 from estafeta.intake.idents import Idents
 from estafeta.journal.records import Code, Record
 from estafeta.mail.address import Address
@@ -32,6 +31,7 @@ from estafeta.net.pump import Pump
 from estafeta.net.tls import TlsOffer
 from estafeta.policy.checks import Check
 from estafeta.policy.facts import Facts
+from estafeta.policy.learning import NOBODY, Learner
 from estafeta.policy.verdict import Verdict
 from estafeta.protocols.smtp.limits import Mode
 from estafeta.queue.values import Acceptance, Accepted, NewEntry
@@ -44,9 +44,17 @@ from estafeta.storage.space import Space
 _NOBODY = 0
 _MOST_TOLD = 20
 
+Hear = Callable[[Check, Verdict], None]
+"""Takes what a check said."""
+
+
+def _hear_nothing(check: Check, verdict: Verdict) -> None:
+    """For whom the words are enough."""
+
 
 class Rehearsal:
-    """One session. `feed` takes what the client says and gives what the server answers; `tell` hears every check."""
+    """One session. `feed` takes what the client says and gives what the server answers; `tell` hears every check in
+    words, `hear` its verdicts, `learner` what they came to."""
 
     def __init__(
         self,
@@ -57,11 +65,15 @@ class Rehearsal:
         mode: Mode = Mode.SMTP,
         tls: bool = False,
         user: str = "",
+        hear: Hear = _hear_nothing,
+        learner: Learner = NOBODY,
     ) -> None:
         self._site = site
         self._tell = tell
         self._settings = settings = site.settings.current
         self._user = user
+        self._hear = hear
+        self._learner = learner
         self._directory = tempfile.TemporaryDirectory(prefix="estafeta-rehearsal-")
         self._pump = Stage(peer, tls, tell)
         clock = site.node.make_clock()
@@ -211,18 +223,18 @@ class Rehearsal:
             self._start_queue,
             site.directory.check_post,
             self._checks(settings),
+            self._learner,
         )
 
     def _checks(self, settings: Settings) -> tuple[Check, ...]:
         """Those of a server, which tell what they say."""
-        dns = DnsResolver()
-        dns.use(settings.dns, settings.routing.host_table)
-        guard = Guard(dns, self._site.node.config.hostname)
-        return tuple(check._replace(judge=partial(self._judge_aloud, check)) for check in guard.checks)
+        checks = guard_of(self._site, settings).checks
+        return tuple(check._replace(judge=partial(self._judge_aloud, check)) for check in checks)
 
     def _judge_aloud(self, check: Check, facts: Facts, settings: Settings) -> Sequence[Verdict]:
         verdicts = check.judge(facts, settings)
         for verdict in verdicts:
+            self._hear(check, verdict)
             points = f" {verdict.score:+.1f}" if verdict.score else ""
             self._tell(f"{check.stage} {check.name}: {verdict.action.name.lower()}{points} {verdict.reason}")
         return verdicts

@@ -9,7 +9,7 @@ from typing import Any
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.directory.auth import Authenticator
 from estafeta.directory.model import Account, RemoteTarget, Resolution, Service
-from estafeta.intake.accept import SPOOL_BYTES, Inspect, Intake, Reception
+from estafeta.intake.accept import Inspect, Intake, Reception
 from estafeta.intake.conditions import PLAIN, Conditions, Origin, Recipient
 from estafeta.intake.planning import Planner
 from estafeta.mail.address import Address
@@ -19,6 +19,9 @@ from estafeta.servers.signin import SignIn
 
 Tell = Callable[[str], None]
 """Takes one thing that was checked, in words."""
+
+#: A rehearsal keeps the message in memory, some times over.
+MOST_BYTES = 64 << 20
 
 
 class Stage:
@@ -61,7 +64,7 @@ class ToldPlanner(Planner):
 
 
 class SmallIntake(Intake):
-    """Takes messages that stay in memory: larger ones would be written to the store before they are complete."""
+    """Keeps messages in memory: a server puts large ones aside before they are complete."""
 
     def open(
         self,
@@ -81,9 +84,11 @@ class _SmallReception(Reception):
     __slots__ = ()
 
     def write(self, data: bytes) -> Awaitable[None] | None:
-        if self._size + len(data) > SPOOL_BYTES:
-            raise EstafetaError(Kind.LIMIT, f"A rehearsal takes messages of up to {SPOOL_BYTES >> 10} KiB.")
-        return super().write(data)
+        self._size += len(data)
+        if self._size > MOST_BYTES:
+            raise EstafetaError(Kind.LIMIT, f"A rehearsal takes messages of up to {MOST_BYTES >> 20} MiB.")
+        self._buffer.append(data)
+        return None
 
 
 class ReadingAuthenticator(Authenticator):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from estafeta.app import rehearsal_parts
 from estafeta.app.config import load_node
 from estafeta.app.home import Home
 from estafeta.app.stores import open_site
@@ -98,7 +99,8 @@ def test_lmtp(home: Path) -> None:
     assert "S: 250 2.1.5" in told
 
 
-def test_large_messages_are_not_rehearsed(home: Path) -> None:
+def test_large_messages_are_not_rehearsed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rehearsal_parts, "MOST_BYTES", 100_000)
     body = "x" * 900 + "\n"
     with pytest.raises(EstafetaError, match="rehearsal takes"):
         play(
