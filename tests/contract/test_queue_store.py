@@ -9,7 +9,9 @@ from store_kit import Store, arrival, problems, summary_of, to
 
 from estafeta.journal.records import Code
 from estafeta.journal.tables import journal
-from estafeta.queue.reading import couriers, late, next_claim_ms, next_due_ms
+from estafeta.queue.lines import OPEN
+from estafeta.queue.reading import couriers, late, next_claim_ms
+from estafeta.queue.seeking import earliest_due
 from estafeta.queue.tables import destinations, entries, recipients
 from estafeta.queue.values import Acceptance, Delay, EntryFlag, Trouble
 from estafeta.storage.tables import contents
@@ -266,7 +268,7 @@ def test_one_recipient_waits_the_others_do_not(queue: Queue) -> None:
     delay = Delay(Place(ident(1), 0), NOW_MS + MINUTE, "451 later", warned=True)
     queue.settle(one.destination_id, later=(delay,), done=(Place(ident(1), 1),))
     assert queue.work(one.destination_id) == []
-    assert queue.read(next_due_ms, one.destination_id) == NOW_MS + MINUTE
+    assert queue.read(earliest_due, one.destination_id, OPEN) == NOW_MS + MINUTE
     queue.release(one.destination_id)
     [again] = queue.claim(now=NOW_MS + MINUTE)
     [work] = queue.work(again.destination_id, now=NOW_MS + MINUTE)

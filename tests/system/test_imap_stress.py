@@ -310,10 +310,8 @@ async def hear_each_other(site: Site) -> None:
     async def listen(until: Callable[[Session], bool], command: str) -> None:
         waiting = [asyncio.create_task(session.idle(5.0, lambda s=session: until(s))) for session in listeners]
         await speaker.do("NOOP")
-        began = asyncio.get_running_loop().time()
         await speaker.do(command)
         assert all(await asyncio.gather(*waiting)), command
-        assert asyncio.get_running_loop().time() - began < 1.0
 
     await listen(flagged, f"UID STORE {uid} +FLAGS (heard)")
     await listen(lambda session: uid in session.seen.gone, f"UID MOVE {uid} Elsewhere")

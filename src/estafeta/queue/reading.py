@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Connection, Integer, and_, bindparam, or_, se
 from estafeta.mailboxes.selection import as_json, numbers
 from estafeta.queue.destinations import DESTINATION, destination_of
 from estafeta.queue.lines import NEVER, NO_OWNER, NOT_READY, OPEN, SHARED
-from estafeta.queue.seeking import due_owners, earliest_due
+from estafeta.queue.seeking import due_owners
 from estafeta.queue.tables import couriers as couriers_table
 from estafeta.queue.tables import destinations as destinations_table
 from estafeta.queue.tables import entries, recipients
@@ -51,12 +51,6 @@ def read_work(
             place, wanted = (destination_id, int(lane)), limit - len(found)
             found += _read_lane(conn, place, now_ms, wanted, behind, max_recipients, turn)
     return _as_work(conn, found)
-
-
-def next_due_ms(conn: Connection, destination_id: int, lanes: Sequence[int] = OPEN) -> int | None:
-    """When the first recipient that waits at a destination is due, maybe in the past; None: none waits there."""
-    due = earliest_due(conn, destination_id, lanes)
-    return None if due >= NEVER else due
 
 
 def late(

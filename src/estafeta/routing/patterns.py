@@ -30,10 +30,6 @@ class Pattern(NamedTuple):
         found = self.compiled.match(_written(address) if self.of_address else domain_key(address.domain))
         return None if found is None else found.groups()
 
-    def matches_domain(self, domain: str) -> bool:
-        """Whether a domain (of any form) matches. A pattern of addresses matches none."""
-        return not self.of_address and self.compiled.match(domain_key(domain)) is not None
-
 
 def parse_pattern(text: str) -> Pattern:
     """The pattern that `text` is. Raises EstafetaError INVALID."""

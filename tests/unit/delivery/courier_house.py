@@ -44,6 +44,8 @@ from estafeta.storage.packs import Packs
 DOMAIN = "example.test"
 HOST = "mail.example.test"
 SENDER = "ana@example.test"
+#: What takes longer has waited for a time limit (60 seconds and more), however slow the machine is.
+PATIENCE_SECONDS = 30
 OWN = PLAIN._replace(trusted=True, owner=1)
 TEXT = b"From: ana@example.test\r\nTo: somebody\r\nSubject: Hello\r\nMessage-ID: <1@example.test>\r\n\r\nIt works.\r\n"
 
