@@ -146,6 +146,24 @@ async def test_lookups_run_beside_the_session_and_postmaster_hears_of_refusals()
 
 
 @in_loop
+async def test_a_message_to_postmaster_counts_for_what_it_is() -> None:
+    table = chain(
+        Check("list", Stage.CONNECT, "", says(rejected("Listed", "listed"))),
+        Check(
+            "text", Stage.CONTENT, "", lambda facts, settings: [rejected("Virus", "virus")] * (facts.content.size > 9)
+        ),  # type: ignore[union-attr,operator]
+    )
+    screening = Screening(table, Facts("192.0.2.1"))
+    screening.ask(Stage.CONNECT)
+    screening.begin_message()
+    judgement = await screening.inspect(Content.of(b"\r\nhelp"))
+    assert judgement.decisive.accepted
+    assert [one.reason for one in judgement.verdicts] == ["listed"]
+    assert not (await screening.inspect(Content.of(b"\r\nhelp, a virus"))).decisive.accepted
+    assert screening.refusal(Address("ana", "here.test")) is not None
+
+
+@in_loop
 async def test_a_new_message_forgets_what_was_said_of_the_last() -> None:
     table = chain(
         Check("mail", Stage.MAIL, "", says(scored(3.0, "mail"))),

@@ -15,12 +15,13 @@ from estafeta.policy.content import Content
 from estafeta.policy.facts import Facts
 from estafeta.policy.front import write_front
 from estafeta.policy.judgement import Judgement, judge
-from estafeta.policy.verdict import Action, Verdict, strongest
+from estafeta.policy.verdict import Action, Verdict, passed, strongest
 
 # Larger messages are judged in a thread.
 _INLINE_BYTES = 64 << 10
 # RFC 5321 4.5.1: mail to these is taken whoever sends it, unless it is refused for what it is.
 _ALWAYS = frozenset({"postmaster", "abuse"})
+_OF_MESSAGE = (Stage.HEADERS, Stage.CONTENT)
 
 
 class Screening:
@@ -92,19 +93,28 @@ class Screening:
     @property
     def inspects(self) -> bool:
         """Whether the message itself will be looked at, or anything is to be written about it."""
-        return self.wants(Stage.HEADERS, Stage.CONTENT) or any(self._said.values()) or bool(self._pending)
+        return self.wants(*_OF_MESSAGE) or any(self._said.values()) or bool(self._pending)
 
     async def inspect(self, content: Content) -> Judgement:
         """Ask the checks of the message, and judge all that was said."""
         self.facts.content = content
         await self.settle()
-        for stage in (Stage.HEADERS, Stage.CONTENT):
+        for stage in _OF_MESSAGE:
             self._said[stage] = await self._ask_of_message(stage, content.size > _INLINE_BYTES)
             if (refusal := _refusal(self._said[stage])) is not None and refusal.action is Action.REJECT:
                 break
-        judgement = judge([verdict for said in self._said.values() for verdict in said], self._chain.settings.policy)
+        said = [verdict for stage in Stage for verdict in self._counted(stage)]
+        judgement = judge(said, self._chain.settings.policy)
         self.judgement = write_front(judgement, self.facts, self._chain.settings, self._hostname)
         return self.judgement
+
+    def _counted(self, stage: Stage) -> list[Verdict]:
+        """What was said at a stage, as it counts for the message. Who got this far in spite of a refusal writes to
+        postmaster: that message counts for what it is."""
+        said = self._said.get(stage, [])
+        if stage in _OF_MESSAGE:
+            return said
+        return [one if one.accepted else passed(one.reason)._replace(check=one.check) for one in said]
 
     async def _ask_of_message(self, stage: Stage, aside: bool) -> list[Verdict]:
         found: list[Verdict] | Coroutine[Any, Any, list[Verdict]] = self._chain.judge(stage, self.facts, aside=aside)
