@@ -6,18 +6,24 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from store_kit import Store, problems
 
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.core.ids import AccountId
 from estafeta.directory.model import LocalTarget, Resolution, Status
 from estafeta.directory.settings_model import Settings
-from estafeta.intake.accept import INLINE_BYTES, SPOOL_BYTES, Intake, Receipt, Reception
+from estafeta.intake.accept import INLINE_BYTES, SPOOL_BYTES, Inspect, Intake, Receipt, Reception
 from estafeta.intake.conditions import Origin, Recipient
 from estafeta.intake.idents import Idents
 from estafeta.intake.planning import Planner
+from estafeta.journal.records import Code
+from estafeta.journal.tables import journal
 from estafeta.mail.address import Address
 from estafeta.mailboxes.service import Mailboxes
+from estafeta.policy.content import Content
+from estafeta.policy.judgement import Judgement, RefusedError, judge
+from estafeta.policy.verdict import Verdict, deferred, discarded, rejected, scored
 from estafeta.routing.table import build_route_table
 from estafeta.storage.database import DiskFullError
 from estafeta.storage.packs import SoloPack
@@ -55,8 +61,14 @@ def run(store: Store, scene: Callable[[Callable[..., Reception]], Awaitable[Any]
             hostname="mail.example.test",
         )
 
-        def open_(*recipients: Recipient, origin: Origin = ORIGIN, max_bytes: int = 0, max_hops: int = 50) -> Reception:
-            return intake.open(SENDER, recipients, origin, max_bytes=max_bytes, max_hops=max_hops)
+        def open_(
+            *recipients: Recipient,
+            origin: Origin = ORIGIN,
+            max_bytes: int = 0,
+            max_hops: int = 50,
+            inspect: Inspect | None = None,
+        ) -> Reception:
+            return intake.open(SENDER, recipients, origin, max_bytes=max_bytes, max_hops=max_hops, inspect=inspect)
 
         return await scene(open_)
 
@@ -162,3 +174,70 @@ def test_a_full_disk_while_spooling_is_told_at_the_end(store: Store, monkeypatch
         run(store, lambda open_: feed(open_(recipient("bo", 1)), b"x" * 900_000))
     assert store.snapshot(1).rows == ()
     assert pack_files(store) == 0
+
+
+def looks(seen: list[bytes], *verdicts: Verdict, **changes: Any) -> Inspect:
+    """An inspection that keeps what it was shown, and says this."""
+
+    async def inspect(content: Content) -> Judgement:
+        seen.append(content.header + b"\r\n" + b"".join(content.pieces()))
+        return judge(verdicts, Settings().policy)._replace(**changes)
+
+    return inspect
+
+
+SIZES = [10, INLINE_BYTES + 1, SPOOL_BYTES + 1, 900_000]
+FORGED = b"Authentication-Results: mail.example.test; spf=pass\r\n"
+
+
+def letter(size: int, header: bytes = b"") -> bytes:
+    return header + b"Subject: x\r\n\r\n" + os.urandom(size).replace(b"\n", b"-") + b"\r\n"
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_policy_sees_the_message_as_it_came_and_its_fields_stand_in_front(store: Store, size: int) -> None:
+    seen: list[bytes] = []
+    plain = letter(size)
+    came = FORGED + plain
+    cleaned = {"front": b"X-Told: yes\r\n", "header": (b"Subject: x\r\n", len(FORGED + b"Subject: x\r\n"))}
+    inspect = looks(seen, scored(1.0, "some reason"), **cleaned)
+    run(store, lambda open_: feed(open_(recipient("bo", 1), inspect=inspect), came))
+    assert seen == [came]
+    [stored] = store.contents(1)
+    assert stored.endswith(b"\r\nX-Told: yes\r\n" + plain)
+    assert FORGED not in stored
+    assert problems(store) == []
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("verdict", [rejected("No", "why"), deferred("Later", "why")])
+def test_what_policy_does_not_take_is_nowhere(store: Store, size: int, verdict: Verdict) -> None:
+    store.deliver(b"Subject: first\r\n\r\n")
+    files, held = pack_files(store), set(os.listdir(store.packs.root))
+    with pytest.raises(RefusedError) as caught:
+        run(store, lambda open_: feed(open_(recipient("bo", 2), inspect=looks([], verdict)), letter(size)))
+    assert caught.value.verdict is verdict
+    assert caught.value.records
+    assert store.snapshot(2).rows == ()
+    assert (pack_files(store), set(os.listdir(store.packs.root))) == (files, held)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_what_policy_drops_is_acknowledged_told_and_kept_from_everybody(store: Store, size: int) -> None:
+    inspect = looks([], discarded("a worm"))
+    receipt = run(store, lambda open_: feed(open_(recipient("bo", 1), inspect=inspect), letter(size)))
+    assert receipt.failures == (None,)
+    assert store.snapshot(1).rows == ()
+    with store.database.read() as conn:
+        told = conn.execute(select(journal.c.code, journal.c.text)).all()
+    assert (Code.FILTERED, "a worm") in told
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_fault_while_policy_looks_leaves_nothing_and_is_no_acknowledgement(store: Store, size: int) -> None:
+    async def fail(content: Content) -> Judgement:
+        raise EstafetaError(Kind.TEMPORARY, "The disk could not be read.")
+
+    with pytest.raises(EstafetaError, match="could not be read"):
+        run(store, lambda open_: feed(open_(recipient("bo", 1), inspect=fail), letter(size)))
+    assert store.snapshot(1).rows == ()

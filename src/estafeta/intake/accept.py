@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from estafeta.core.errors import EstafetaError, Kind
-from estafeta.core.ids import PackId
 from estafeta.intake.conditions import PLAIN, Conditions, Origin, Recipient
 from estafeta.intake.held import HeldFile
 from estafeta.intake.idents import Idents
@@ -416,7 +415,7 @@ class Reception:
     def _hold(self) -> None:
         """In a thread: put aside what is buffered until the message has been looked at."""
         if self._held is None:
-            self._held = HeldFile(self._intake.packs.path(PackId(0)).parent)
+            self._held = HeldFile(self._intake.packs.root)
         self._held.write(b"".join(self._buffer))
         self._buffer.clear()
         self._buffered = 0

@@ -19,6 +19,7 @@ class HeldFile:
 
     def __init__(self, directory: Path) -> None:
         try:
+            directory.mkdir(parents=True, exist_ok=True)
             self._file = tempfile.TemporaryFile(dir=directory, buffering=0)  # noqa: SIM115 - closed by `close`
         except OSError as error:
             raise as_store_error(error) from error
