@@ -17,13 +17,25 @@ import pytest
 @cache
 def source_file(requirement: str, path: str) -> Path:
     """The file `path` (below the distribution's top folder) of the source distribution `name==version`."""
-    base = (
-        os.environ.get("ESTAFETA_TEST_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "estafeta-tests"
-    )
-    kept = Path(base).expanduser() / requirement.replace("==", "-") / path
+    kept = _cache() / requirement.replace("==", "-") / path
     if not kept.exists():
         _fetch(requirement, path, kept)
     return kept
+
+
+def kept_file(path: str) -> Path:
+    """A file that somebody put into the cache; where it is missing the test is skipped."""
+    kept = _cache() / path
+    if not kept.exists():
+        pytest.skip(f"{path} is not in the cache of test data: see tests/vectors_kit.py")
+    return kept
+
+
+def _cache() -> Path:
+    base = (
+        os.environ.get("ESTAFETA_TEST_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "estafeta-tests"
+    )
+    return Path(base).expanduser()
 
 
 def _fetch(requirement: str, path: str, kept: Path) -> None:
