@@ -1,25 +1,39 @@
 """Everything of a worker that policy needs: what its checks ask, and what is learnt from what they said."""
 
+import time
+
 from estafeta.app.stores import Site
+from estafeta.core.clock import Clock
 from estafeta.directory.settings_model import Settings
 from estafeta.dns.resolver import DnsResolver
 from estafeta.policy.checks import Check
+from estafeta.policy.dnslists import ListWatch
 from estafeta.policy.learning import Learner, all_of
+from estafeta.policy.senderlists import TOPIC as SENDERS_TOPIC
+from estafeta.policy.senderlists import SenderLists
 from estafeta.policy.table import Tools, build_checks
+from estafeta.storage.database import Database
 from estafeta.trust.lookups import Lookups
 
 
 class Guard:
     """One for each worker."""
 
-    def __init__(self, resolver: Lookups, hostname: str) -> None:
-        self.checks: tuple[Check, ...] = build_checks(Tools(resolver, hostname))
+    def __init__(self, resolver: Lookups, hostname: str, database: Database, clock: Clock = time.time) -> None:
+        self.list_watch = ListWatch(clock)
+        self._senders = SenderLists(database, clock)
+        tools = Tools(resolver, hostname, self.list_watch, self._senders)
+        self.checks: tuple[Check, ...] = build_checks(tools)
         learners: tuple[Learner, ...] = ()
         self.learner = all_of(learners)
 
+    def heard(self, topic: str) -> None:
+        """A topic of the bus."""
+        if topic == SENDERS_TOPIC:
+            self._senders.forget()
 
 def guard_of(site: Site, settings: Settings) -> Guard:
     """For a command: the checks that a worker of this site would ask."""
     dns = DnsResolver()
     dns.use(settings.dns, settings.routing.host_table)
-    return Guard(dns, site.node.config.hostname)
+    return Guard(dns, site.node.config.hostname, site.database, site.node.make_clock())

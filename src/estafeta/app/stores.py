@@ -19,6 +19,7 @@ from estafeta.directory.settings import SiteSettings
 from estafeta.mailboxes.change import PurgeAccount, purge_account
 from estafeta.mailboxes.tables import account_state
 from estafeta.net.bus import Bus
+from estafeta.policy.senderlists import remove_account
 from estafeta.search.service import forget_account
 from estafeta.storage import migrate
 from estafeta.storage.commit import Item
@@ -46,6 +47,7 @@ class Site:
         user = self.directory.get_removed_user(address)
         with self.database.write() as tx:
             [gone] = purge_account(tx, [Item(PurgeAccount(user.account_id, str(user.address)), ())])
+            remove_account(tx, user.account_id)
         self.directory.purge_user(address)
         forget_account(self.database, self.node.data / "search", user.account_id)
         return int(gone)

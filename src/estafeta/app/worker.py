@@ -144,7 +144,7 @@ class Worker:
             key,
             self.tracing.outgoing,
         )
-        self.guard = Guard(self.outward.dns, context.config.hostname)
+        self.guard = Guard(self.outward.dns, context.config.hostname, self.database, self.outward.clock)
         self.shared = Shared(
             Addresses(self.resolver.cached, self.resolver.resolve),
             sign_in,
@@ -293,6 +293,7 @@ class Worker:
         else:
             self.tracing.heard(topic)
             self.outward.heard(topic)
+            self.guard.heard(topic)
 
     def _traceable(self) -> list[tuple[str, Connections]]:
         """What `estafeta trace` may follow."""

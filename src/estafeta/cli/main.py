@@ -31,6 +31,7 @@ from estafeta.cli import (
     policy,
     queue,
     route,
+    senders,
     sendmail,
     serve,
     setup,
@@ -98,6 +99,7 @@ def build_app() -> typer.Typer:
         journal,
         smarthost,
         batch,
+        senders,
     ):
         app.add_typer(module.commands)
     return app

@@ -1,9 +1,15 @@
 """The fields that policy writes in front of a message that came in: Authentication-Results (RFC 8601) and our own."""
 
+from collections.abc import Iterator
+
+from estafeta.directory.model import LocalTarget
 from estafeta.directory.settings_model import Settings
 from estafeta.policy.authentication import arc_of, dkim_of, dmarc_of, name_of, spf_of
+from estafeta.policy.chain import who_is
+from estafeta.policy.checks import Who
 from estafeta.policy.facts import Facts
 from estafeta.policy.judgement import Judgement
+from estafeta.policy.resultfield import encode_result, remove_results
 from estafeta.trust.arc import ChainStatus
 from estafeta.trust.authresults import MethodResult, Property, encode_auth_results, remove_forged
 from estafeta.trust.dkim import DkimResult
@@ -16,9 +22,20 @@ def write_front(judgement: Judgement, facts: Facts, settings: Settings, hostname
         return judgement
     authserv_id = settings.dmarc.authserv_id or hostname
     header = remove_forged(content.header, (authserv_id,))
-    forged = None if header is content.header else (header, len(content.header))
     front = encode_auth_results(authserv_id, _results(facts), utf8=facts.smtputf8)
+    if who_is(facts) is Who.STRANGERS:
+        header = remove_results(header)
+        if settings.policy.result_field:
+            front += encode_result(judgement, _accounts(facts), utf8=facts.smtputf8)
+    forged = None if header is content.header else (header, len(content.header))
     return judgement._replace(front=front, header=forged)
+
+
+def _accounts(facts: Facts) -> Iterator[int]:
+    """Whose mailboxes it goes to; who is elsewhere counts as one more, since it is told nothing of others."""
+    for _, resolution in facts.recipients:
+        for target in resolution.targets:
+            yield target.account_id if isinstance(target, LocalTarget) else 0
 
 
 def _results(facts: Facts) -> list[MethodResult]:

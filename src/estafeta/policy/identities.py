@@ -75,12 +75,17 @@ def spf_domain(facts: Facts) -> str:
 
 
 def signing_domains(facts: Facts) -> tuple[str, ...]:
-    """The domains whose DKIM signatures are good."""
+    """The domains whose DKIM signatures are good for the whole message (what l= leaves out anybody can add)."""
     found = facts.found.get("dkim")
     if not isinstance(found, list | tuple):
         return ()
-    passed = [one for one in found[:_MAX_SIGNATURES] if isinstance(one, DkimResult) and one.word is DkimWord.PASS]
+    passed = [one for one in found[:_MAX_SIGNATURES] if isinstance(one, DkimResult) and _is_good(one)]
     return tuple(dict.fromkeys(domain_key(one.domain) for one in passed if one.domain))
+
+
+def _is_good(one: DkimResult) -> bool:
+    # RFC 6376 3.6.1: who signs for a test does not want to be judged by it.
+    return one.word is DkimWord.PASS and not one.unsigned_octets and not one.testing
 
 
 def dmarc_passed(facts: Facts) -> bool:

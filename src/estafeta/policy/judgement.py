@@ -88,12 +88,21 @@ _OUTCOMES = {
 }
 
 
+def _least(verdicts: Sequence[Verdict], score: float) -> float:
+    """The points for the recipient who thinks best of it: what one of them wants is not refused to all."""
+    own: dict[int, float] = {}
+    for verdict in verdicts:
+        if verdict.account:
+            own[verdict.account] = own.get(verdict.account, 0.0) + verdict.score
+    return score + min(0.0, *own.values()) if own else score
+
+
 def judge(verdicts: Sequence[Verdict], policy: Policy) -> Judgement:
     """What they come to."""
     shared = [verdict for verdict in verdicts if not verdict.account]
     decisive = strongest(shared) or _FINE
     score = round(sum(verdict.score for verdict in shared), 2)
-    if decisive.action < Action.QUARANTINE and 0 < policy.reject_score <= score:
+    if decisive.action < Action.QUARANTINE and 0 < policy.reject_score <= _least(verdicts, score):
         decisive = rejected(_TOO_MUCH, f"{score:.1f} points, refused from {policy.reject_score:.1f}")._replace(
             check="score"
         )

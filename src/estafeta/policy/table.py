@@ -5,8 +5,10 @@ Within a stage all lookups run together; the order is that of verdicts, in the j
 
 from dataclasses import dataclass
 
-from estafeta.policy import authentication
+from estafeta.policy import authentication, wanted
 from estafeta.policy.checks import Check
+from estafeta.policy.dnslists import DnsListChecks, ListWatch
+from estafeta.policy.senderlists import SenderLists
 from estafeta.trust.lookups import Lookups
 
 
@@ -16,8 +18,14 @@ class Tools:
 
     resolver: Lookups
     hostname: str
+    list_watch: ListWatch
+    senders: SenderLists
 
 
 def build_checks(tools: Tools) -> tuple[Check, ...]:
     """The table, to be made once for each worker."""
-    return (*authentication.checks(tools.resolver, tools.hostname),)
+    return (
+        *authentication.checks(tools.resolver, tools.hostname),
+        *DnsListChecks(tools.resolver, tools.list_watch).checks(),
+        *wanted.checks(tools.senders),
+    )
