@@ -32,6 +32,7 @@ class Guard:
         if topic == SENDERS_TOPIC:
             self._senders.forget()
 
+
 def guard_of(site: Site, settings: Settings) -> Guard:
     """For a command: the checks that a worker of this site would ask."""
     dns = DnsResolver()
