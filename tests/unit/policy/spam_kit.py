@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from estafeta.core.ids import AccountId
 from estafeta.directory.model import LocalTarget, Resolution, Status
 from estafeta.directory.settings_model import Settings
+from estafeta.dns.values import Answer, DnsStatus, Mx
 from estafeta.mail.address import Address, parse_address
 from estafeta.policy.chain import Chain
 from estafeta.policy.checks import Check, Stage
@@ -20,6 +21,8 @@ from estafeta.trust.spf import SpfResult
 from estafeta.trust.spfrecord import SpfStatus
 
 T = TypeVar("T")
+#: Instead of a record.
+FAILED = "failed"
 NOW = 1_700_000_000.0
 PEER = "192.0.2.99"
 
@@ -102,3 +105,37 @@ async def session(
     if not known.recipients:
         return said, None
     return said, await screening.inspect(content)
+
+
+class Names:
+    """A resolver over a table: for "A name" or "MX name" its records. What is not there does not exist; FAILED among
+    the records: nobody can tell; no records: the name exists. `asked` has the questions."""
+
+    def __init__(self, table: dict[str, list[Any]]) -> None:
+        self._table = table
+        self.asked: list[str] = []
+
+    async def txt(self, name: str) -> Answer[bytes]:
+        return self._find("TXT", name)
+
+    async def ipv4(self, name: str) -> Answer[str]:
+        return self._find("A", name)
+
+    async def ipv6(self, name: str) -> Answer[str]:
+        return self._find("AAAA", name)
+
+    async def mx(self, name: str) -> Answer[Mx]:
+        return self._find("MX", name)
+
+    async def ptr(self, address: str) -> Answer[str]:
+        return self._find("PTR", address)
+
+    def _find(self, kind: str, name: str) -> Answer[Any]:
+        self.asked.append(f"{kind} {name}")
+        records = self._table.get(f"{kind} {name}")
+        if records is None:
+            known = any(key.endswith(f" {name}") for key in self._table)
+            return Answer(DnsStatus.NO_DATA if known else DnsStatus.NO_NAME, name=name)
+        if FAILED in records:
+            return Answer(DnsStatus.FAILED, reason="no name server answers")
+        return Answer(DnsStatus.OK if records else DnsStatus.NO_DATA, tuple(records), name=name)

@@ -4,8 +4,7 @@ import logging
 from typing import Any
 
 import pytest
-from spam_kit import PEER, FakeClock, ask, facts, local, message, run, session, settings
-from zone_kit import TIMEOUT, Zone
+from spam_kit import FAILED, PEER, FakeClock, Names, ask, facts, local, message, run, session, settings
 
 from estafeta.policy.chain import Chain
 from estafeta.policy.checks import Stage
@@ -15,22 +14,22 @@ from estafeta.policy.wanted import SITE_LIST
 from estafeta.trust.dnsbl import parse_dns_list
 
 ANA, BOB = local("ana@here.test", 1), local("bob@here.test", 2)
-LISTED = {"99.2.0.192.bl.example": [("A", "127.0.0.2")]}
+LISTED = {"A 99.2.0.192.bl.example": ["127.0.0.2"]}
 
 
-def rows(zone: Zone, clock: FakeClock | None = None) -> Any:
+def rows(zone: Names, clock: FakeClock | None = None) -> Any:
     return DnsListChecks(zone, ListWatch(clock or FakeClock())).checks()
 
 
 def test_nothing_is_asked_by_default() -> None:
-    zone = Zone({})
+    zone = Names({})
     run(session(rows(zone), settings(), facts(), message(body="http://bad.test/"), [ANA]))
     assert zone.asked == []
 
 
 def test_a_listed_client_gets_points_and_stays() -> None:
     wanted = settings(address_list_rules=["bl.example 127.0.0.2=3"])
-    said, judgement = run(session(rows(Zone(LISTED)), wanted, facts(), message(), [ANA]))
+    said, judgement = run(session(rows(Names(LISTED)), wanted, facts(), message(), [ANA]))
     assert said == [None]
     assert judgement is not None
     assert judgement.score == 3.0
@@ -40,7 +39,7 @@ def test_a_listed_client_gets_points_and_stays() -> None:
 def test_reject_refuses_everybody_but_postmaster() -> None:
     wanted = settings(address_list_rules=["bl.example 127.0.0.2=3 reject"])
     postmaster = local("Postmaster@here.test", 3)
-    said, judgement = run(session(rows(Zone(LISTED)), wanted, facts(), message(), [ANA, postmaster]))
+    said, judgement = run(session(rows(Names(LISTED)), wanted, facts(), message(), [ANA, postmaster]))
     assert said[0] is not None
     assert (said[0].code, said[0].enhanced, said[1]) == (550, "5.7.1", None)
     assert judgement is not None
@@ -51,7 +50,7 @@ def test_who_is_allowed_is_not_refused_for_its_neighbours() -> None:
     wanted = settings(address_list_rules=["bl.example 127.0.0.2=3 reject"])
     known = facts(spf="there.test")
     known.found[SITE_LIST] = {"eve@there.test": Action.ALLOW}
-    said, _ = run(session(rows(Zone(LISTED)), wanted, known, message(), [ANA]))
+    said, _ = run(session(rows(Names(LISTED)), wanted, known, message(), [ANA]))
     assert said == [None]
 
 
@@ -76,7 +75,7 @@ def test_names_of_the_envelope(helo: str, sender: str, names: set[str]) -> None:
 
 
 def test_each_list_counts_once_whatever_it_lists() -> None:
-    zone = Zone({"bad.test.uri.example": [("A", "127.0.0.2")], "worse.test.uri.example": [("A", "127.0.0.3")]})
+    zone = Names({"A bad.test.uri.example": ["127.0.0.2"], "A worse.test.uri.example": ["127.0.0.3"]})
     body = "http://a.bad.test/ http://worse.test/ http://b.bad.test/ mailto:x@bad.test"
     wanted = settings(link_list_rules=["uri.example 127.0.0.2=2 127.0.0.3=4"])
     _, judgement = run(session(rows(zone), wanted, facts(), message(body=body), [ANA]))
@@ -86,18 +85,18 @@ def test_each_list_counts_once_whatever_it_lists() -> None:
 
 
 def test_questions_are_bounded() -> None:
-    zone = Zone({})
+    zone = Names({})
     body = " ".join(f"http://bad{number}.test/" for number in range(500))
     lists = [f"uri{number}.example 2" for number in range(20)]
     run(session(rows(zone), settings(link_list_rules=lists), facts(), message(body=body), [ANA]))
     assert len(zone.asked) == MAX_QUESTIONS
-    few = Zone({})
+    few = Names({})
     run(session(rows(few), settings(link_list_rules=lists[:1], max_links=7), facts(), message(body=body), [ANA]))
     assert len(few.asked) == 7
 
 
 def test_the_author_is_asked_about_but_not_twice() -> None:
-    zone = Zone({"spam.test.dbl.example": [("A", "127.0.1.2")]})
+    zone = Names({"A spam.test.dbl.example": ["127.0.1.2"]})
     wanted = settings(domain_list_rules=["dbl.example 127.0.1.2=2.5"])
     content = message(author="x@www.spam.test")
     _, judgement = run(session(rows(zone), wanted, facts(), content, [ANA]))
@@ -107,7 +106,7 @@ def test_the_author_is_asked_about_but_not_twice() -> None:
 
 
 def test_a_list_that_cannot_be_used_is_left_in_peace_for_an_hour(caplog: pytest.LogCaptureFixture) -> None:
-    zone = Zone({"99.2.0.192.bl.example": [("A", "127.255.255.254")]})
+    zone = Names({"A 99.2.0.192.bl.example": ["127.255.255.254"]})
     clock = FakeClock()
     table = Chain(rows(zone, clock), settings(address_list_rules=["bl.example 3"]))
     with caplog.at_level(logging.WARNING, "estafeta.policy"):
@@ -124,7 +123,7 @@ def test_a_list_that_cannot_be_used_is_left_in_peace_for_an_hour(caplog: pytest.
 
 
 def test_dns_that_does_not_answer_costs_nobody_anything() -> None:
-    zone = Zone({"99.2.0.192.bl.example": [TIMEOUT]})
+    zone = Names({"A 99.2.0.192.bl.example": [FAILED]})
     table = Chain(rows(zone), settings(address_list_rules=["bl.example 3 reject"]))
     assert run(ask(table, Stage.CONNECT, facts())) == []
     assert ListWatch(FakeClock()).usable(parse_dns_list("bl.example 3"))
