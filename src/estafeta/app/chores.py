@@ -9,6 +9,7 @@ from estafeta.app.daylog import day_of, remove_old
 from estafeta.app.jobs import DAY, HOUR, Job
 from estafeta.directory.settings import SiteSettings
 from estafeta.journal.receivers import tend
+from estafeta.policy.readers import forget_readers
 from estafeta.queue.operating import prune
 from estafeta.storage.commit import Item
 from estafeta.storage.compact import compact
@@ -22,6 +23,8 @@ def make_jobs(
     node: Node, database: Database, packs: Packs, settings: SiteSettings, stopping: Callable[[], bool]
 ) -> list[Job]:
     """The jobs of one worker; `stopping` is asked at every safe point."""
+
+    clock = node.make_clock()
 
     def compaction() -> None:
         percent = settings.current.store.compact_dead_percent
@@ -52,10 +55,15 @@ def make_jobs(
             with database.write() as tx:
                 [forgotten] = prune(tx, [Item(before_ms, ())])
 
+    def restrictions() -> None:
+        with database.write() as tx:
+            forget_readers(tx, clock())
+
     # Logs are each node's own.
     return [
         Job(f"logs-{node.config.hostname}", DAY, logs),
         Job("compact", HOUR, compaction),
         Job("queue-memory", HOUR, queue_memory),
         Job("journal-receivers", HOUR, receivers),
+        Job("restrictions", HOUR, restrictions),
     ]

@@ -1,14 +1,17 @@
 """Everything of a worker that policy needs: what its checks ask, and what is learnt from what they said."""
 
-import time
-
 from estafeta.app.stores import Site
 from estafeta.core.clock import Clock
+from estafeta.directory.resolver import Resolver
 from estafeta.directory.settings_model import Settings
+from estafeta.directory.settings_source import SettingsSource
 from estafeta.dns.resolver import DnsResolver
+from estafeta.mailboxes.service import Submit
 from estafeta.policy.checks import Check
 from estafeta.policy.dnslists import ListWatch
 from estafeta.policy.learning import Learner, all_of
+from estafeta.policy.readers import Readers
+from estafeta.policy.restriction_checks import AddressBook
 from estafeta.policy.senderlists import TOPIC as SENDERS_TOPIC
 from estafeta.policy.senderlists import SenderLists
 from estafeta.policy.table import Tools, build_checks
@@ -17,12 +20,23 @@ from estafeta.trust.lookups import Lookups
 
 
 class Guard:
-    """One for each worker."""
+    """One for each worker. Without `submit` nothing is learnt, as commands want it."""
 
-    def __init__(self, resolver: Lookups, hostname: str, database: Database, clock: Clock = time.time) -> None:
+    def __init__(
+        self,
+        resolver: Lookups,
+        hostname: str,
+        database: Database,
+        clock: Clock,
+        *,
+        addresses: AddressBook,
+        settings: SettingsSource,
+        submit: Submit | None,
+    ) -> None:
         self.list_watch = ListWatch(clock)
         self._senders = SenderLists(database, clock)
-        tools = Tools(resolver, hostname, self.list_watch, self._senders)
+        self.readers = Readers(database, submit, settings, clock)
+        tools = Tools(resolver, hostname, self.list_watch, self._senders, self.readers, addresses)
         self.checks: tuple[Check, ...] = build_checks(tools)
         learners: tuple[Learner, ...] = ()
         self.learner = all_of(learners)
@@ -37,4 +51,12 @@ def guard_of(site: Site, settings: Settings) -> Guard:
     """For a command: the checks that a worker of this site would ask."""
     dns = DnsResolver()
     dns.use(settings.dns, settings.routing.host_table)
-    return Guard(dns, site.node.config.hostname, site.database, site.node.make_clock())
+    return Guard(
+        dns,
+        site.node.config.hostname,
+        site.database,
+        site.node.make_clock(),
+        addresses=Resolver(site.database, site.settings),
+        settings=site.settings,
+        submit=None,
+    )

@@ -136,7 +136,7 @@ class Rehearsal:
         within = [
             words
             for words, yes in (
-                ("relay.networks: may relay", peer in service.relays),
+                ("relay.networks: may relay", service.restrictions.trusts(peer)),
                 ("limits.exempt_networks: no limits on connections", peer in service.exempt),
             )
             if yes

@@ -144,7 +144,16 @@ class Worker:
             key,
             self.tracing.outgoing,
         )
-        self.guard = Guard(self.outward.dns, context.config.hostname, self.database, self.outward.clock)
+        self.guard = Guard(
+            self.outward.dns,
+            context.config.hostname,
+            self.database,
+            self.outward.clock,
+            addresses=self.resolver,
+            settings=self.settings,
+            submit=self.writer.submit,
+        )
+        sign_in.reading = self.guard.readers.entered
         self.shared = Shared(
             Addresses(self.resolver.cached, self.resolver.resolve),
             sign_in,

@@ -32,6 +32,7 @@ class Chain:
         self._finders = {
             stage: [check for check in self.checks if check.stage is stage and check.find] for stage in Stage
         }
+        self._who = {check.name: check.who for check in self.checks}
         self._rows = {
             (stage, who): tuple(check for check in self.checks if check.stage is stage and who in check.who)
             for stage in Stage
@@ -41,6 +42,10 @@ class Chain:
     def wanted(self, stage: Stage, facts: Facts) -> tuple[Check, ...]:
         """The checks that are asked at a stage."""
         return self._rows[stage, who_is(facts)]
+
+    def concerns(self, verdict: Verdict, facts: Facts) -> bool:
+        """Whether what was said holds for who the client is by now: it may have signed in since."""
+        return who_is(facts) in self._who.get(verdict.check, Who.EVERYBODY)
 
     def forget(self, stage: Stage, facts: Facts) -> None:
         """What was found at a stage is of another message."""

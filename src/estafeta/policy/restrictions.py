@@ -40,7 +40,8 @@ _WIDEST = {4: 8, 6: 16}
 _OK = passed()
 _CLOSED = rejected("No connections are taken here", "all connections are restricted", 554)
 _SIGN_IN = rejected("Sign in first", "not signed in", 530, "5.7.0")
-_NO_RELAY = rejected("Relaying denied: sign in first, or send to an address of this server", "relay")
+#: Said to who may not relay.
+NO_RELAY = rejected("Relaying denied: sign in first, or send to an address of this server", "relay")
 _WRONG_DOMAIN = rejected("Relaying denied: send from an address of this server", "relay: domain of the sender")
 
 
@@ -53,13 +54,14 @@ class Restrictions:
         self.connections = restrict.connections
         self.refused = Networks(restrict.networks)
         self.refused_names = Names(restrict.names)
-        self.override = restrict.override and relay.allow is RelayRule.POP_BEFORE_SMTP
         self.allow = _allowed(settings)
+        self.override = restrict.override and self.allow is RelayRule.POP_BEFORE_SMTP
         self.listed = Networks(network for network in relay.networks if relay.open_relay or not is_wide(network))
         self.listed_names = Names(relay.names)
         self.near_domains = Names(relay.near_domains)
         self.sender_domains = Names(relay.sender_domains)
         self.authorised = Senders(restrict.authorised) if restrict.verify_identity else None
+        self.accept_senders = Senders(restrict.accept_senders)
 
     # what the client alone decides
 
@@ -77,6 +79,11 @@ class Restrictions:
     def trusts(self, peer: str) -> bool:
         """Whether a client may relay by its address alone, as is known when it connects (`Facts.trusted`)."""
         return self.allow in _BY_LIST and peer in self.listed
+
+    def refusal_at_once(self, facts: Facts) -> Verdict | None:
+        """Why a client may not connect, as far as its address alone says so: that is told in the greeting."""
+        verdict = _OK if self.override else self.check_connection(facts)
+        return None if verdict.accepted else verdict
 
     def check_connection(self, facts: Facts) -> Verdict:
         """May this client connect at all (A5)? LMTP is for servers of ours and has a list of its own."""
@@ -109,12 +116,21 @@ class Restrictions:
                 return is_recent_reader(facts)
         return False
 
+    def is_trusted(self, facts: Facts) -> bool:
+        """Whether it is asked as one of ours, not as a stranger. A recent reader is one only with the override: DNS
+        lists are restrictions of connections, too."""
+        return (
+            self.may_relay(facts)
+            and self.allow is not RelayRule.ALL
+            and (facts.account is not None or self.allow in _BY_LIST or self.override)
+        )
+
     # with sender and recipient
 
     def check_relay(self, facts: Facts, recipient: Address) -> Verdict:
         """May this client give this recipient, which is at another server (A4, A6)?"""
         if not (self.may_relay(facts) or self._is_near(facts, recipient)):
-            return _NO_RELAY
+            return NO_RELAY
         sender = facts.sender
         if self.sender_domains and sender is not None and sender.domain not in self.sender_domains:
             return _WRONG_DOMAIN
@@ -136,8 +152,7 @@ class Restrictions:
 
     def _is_near(self, facts: Facts, recipient: Address) -> bool:
         listed = self.allow in (RelayRule.NEAR_DOMAINS, RelayRule.BOTH) and facts.mode is not Mode.LMTP
-        # With a percent sign or a bang, the near domain might send it on to anywhere (RFC 1123 5.2.16).
-        return listed and recipient.domain in self.near_domains and not _ROUTING.intersection(recipient.local)
+        return listed and recipient.domain in self.near_domains and not is_routed(recipient)
 
 
 class Prepared:
@@ -193,6 +208,12 @@ def is_wide(network: str) -> bool:
     """Whether a network is so wide that letting it relay is a mistake."""
     parsed = ipaddress.ip_network(network)
     return parsed.prefixlen < _WIDEST[parsed.version]
+
+
+def is_routed(address: Address) -> bool:
+    """Whether its local part looks like a way on from there: whose server still reads percent signs and bangs would
+    send it anywhere (RFC 1123 5.2.16)."""
+    return not _ROUTING.isdisjoint(address.local)
 
 
 def is_recent_reader(facts: Facts) -> bool:

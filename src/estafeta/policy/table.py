@@ -5,9 +5,12 @@ Within a stage all lookups run together; the order is that of verdicts, in the j
 
 from dataclasses import dataclass
 
-from estafeta.policy import authentication, wanted
+from estafeta.policy import authentication, restriction_checks, wanted
 from estafeta.policy.checks import Check
 from estafeta.policy.dnslists import DnsListChecks, ListWatch
+from estafeta.policy.readers import Readers
+from estafeta.policy.restriction_checks import AddressBook
+from estafeta.policy.restrictions import Prepared
 from estafeta.policy.senderlists import SenderLists
 from estafeta.trust.lookups import Lookups
 
@@ -20,11 +23,14 @@ class Tools:
     hostname: str
     list_watch: ListWatch
     senders: SenderLists
+    readers: Readers
+    addresses: AddressBook
 
 
 def build_checks(tools: Tools) -> tuple[Check, ...]:
     """The table, to be made once for each worker."""
     return (
+        *restriction_checks.checks(Prepared(), tools.readers, tools.addresses, tools.resolver),
         *authentication.checks(tools.resolver, tools.hostname),
         *DnsListChecks(tools.resolver, tools.list_watch).checks(),
         *wanted.checks(tools.senders),

@@ -5,7 +5,7 @@ else, because Argon2 takes memory and time on purpose: GNU libc keeps its 19 MiB
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from estafeta.core.errors import EstafetaError, Kind
@@ -20,6 +20,8 @@ class SignIn:
     """Signing in to one worker's services. `secret` keys the salts of users that do not exist."""
 
     def __init__(self, directory: Authenticator, *, secret: bytes, parallel: int, iterations: int) -> None:
+        #: Told of every client that signed in to read its mail, and by which service.
+        self.reading: Callable[[str, Service], None] = lambda peer, service: None
         self._directory = directory
         self._secret = secret
         self._parallel = 0

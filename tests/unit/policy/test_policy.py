@@ -4,15 +4,22 @@ import pytest
 
 from estafeta.core.ids import AccountId
 from estafeta.directory.model import ALL_SERVICES, Account, LocalTarget, RemoteTarget, Resolution, Status
-from estafeta.directory.settings_model import SenderRule
+from estafeta.directory.settings_model import SenderRule, Settings
 from estafeta.mail.address import Address
+from estafeta.policy.facts import Facts
 from estafeta.policy.networks import Networks
 from estafeta.policy.recipient import check_recipient
+from estafeta.policy.restrictions import Restrictions
 from estafeta.policy.sender import check_sender
 
 HERE = LocalTarget(AccountId(1), 0)
 AWAY = RemoteTarget(Address("x", "elsewhere.test"))
 ANA = Account(AccountId(1), "ana@example.test", "Ana", "es", ALL_SERVICES)
+
+
+def verdict_on(resolution, may_relay):
+    facts = Facts("203.0.113.9", account=ANA if may_relay else None)
+    return check_recipient(facts, Address("x", "elsewhere.test"), resolution, Restrictions(Settings()))
 
 
 @pytest.mark.parametrize(
@@ -35,14 +42,14 @@ ANA = Account(AccountId(1), "ana@example.test", "Ana", "es", ALL_SERVICES)
     ],
 )
 def test_recipients(status, targets, may_relay, code, enhanced):
-    verdict = check_recipient(Resolution(status, targets), may_relay=may_relay)
+    verdict = verdict_on(Resolution(status, targets), may_relay)
     assert (verdict.code, verdict.enhanced) == (code, enhanced)
     assert verdict.accepted == (code < 400)
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status not in (Status.LOCAL, Status.REMOTE)])
 def test_nobody_relays_without_permission(status):
-    assert not check_recipient(Resolution(status, (AWAY,)), may_relay=False).accepted
+    assert not verdict_on(Resolution(status, (AWAY,)), may_relay=False).accepted
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable
 
 from estafeta.core.errors import EstafetaError, Kind
-from estafeta.directory.model import Account
+from estafeta.directory.model import Account, Service
 from estafeta.protocols.imap.replies import Reply, no, ok
 from estafeta.servers.imap.capability import capabilities
 from estafeta.servers.imap.errors import reply_of
@@ -18,6 +18,7 @@ def admit(session: ImapSession, account: Account, how: str) -> Awaitable[Reply] 
     """Who it is is known: enter the authenticated state."""
     if not session.enter(account):
         return _TOO_MANY
+    session.service.shared.sign_in.reading(session.pump.peer, Service.IMAP)
     log.info("signed in peer=%s user=%s method=%s", session.pump.peer, account.address, how)
     waiting = ensure_folders(session)
     return welcome(session) if waiting is None else _made(session, waiting)

@@ -110,6 +110,7 @@ async def admit(session: Pop3Session, account: Account, how: str) -> None:
     try:
         if not _too_soon(session, lock):
             await _open(session, account, lock)
+            session.service.shared.sign_in.reading(session.pump.peer, Service.POP3)
             log.info("signed in peer=%s user=%s method=%s", session.pump.peer, account.address, how)
     finally:
         if session.maildrop is None:

@@ -40,7 +40,7 @@ class Screening:
 
     def ask(self, stage: Stage) -> Verdict | None:
         """Ask the checks of a stage. What is known at once is returned if it is a refusal; the rest comes later."""
-        self._forget(stage)
+        self.forget(stage)
         found = self._chain.judge(stage, self.facts)
         if isinstance(found, list):
             if found:
@@ -68,14 +68,14 @@ class Screening:
         """Why nothing is taken, of what is known by now; not said for mail to postmaster."""
         if recipient is not None and recipient.local.lower() in _ALWAYS:
             return None
-        return _refusal([verdict for verdicts in self._said.values() for verdict in verdicts])
+        return _refusal([verdict for stage in self._said for verdict in self._holding(stage)])
 
     def begin_message(self) -> None:
         """A new transaction."""
         self.judgement = Judgement()
         self.facts.begin_message()
         for stage in (Stage.MAIL, Stage.RCPT, Stage.HEADERS, Stage.CONTENT):
-            self._forget(stage)
+            self.forget(stage)
 
     async def recipient(self) -> Verdict | None:
         """The checks of stage RCPT for `facts.recipient`; why it is refused, or None."""
@@ -111,7 +111,7 @@ class Screening:
     def _counted(self, stage: Stage) -> list[Verdict]:
         """What was said at a stage, as it counts for the message. Who got this far in spite of a refusal writes to
         postmaster: that message counts for what it is."""
-        said = self._said.get(stage, [])
+        said = self._holding(stage)
         if stage in _OF_MESSAGE:
             return said
         return [one if one.accepted else passed(one.reason)._replace(check=one.check) for one in said]
@@ -123,9 +123,15 @@ class Screening:
     def close(self) -> None:
         """The session is over."""
         for stage in list(self._pending):
-            self._forget(stage)
+            self.forget(stage)
 
-    def _forget(self, stage: Stage) -> None:
+    def _holding(self, stage: Stage) -> list[Verdict]:
+        """What was said at a stage, without what is only for strangers once the client is known."""
+        concerns, facts = self._chain.concerns, self.facts
+        return [verdict for verdict in self._said.get(stage, ()) if concerns(verdict, facts)]
+
+    def forget(self, stage: Stage) -> None:
+        """What was said and found at a stage counts no more."""
         self._said.pop(stage, None)
         self._chain.forget(stage, self.facts)
         task = self._pending.pop(stage, None)

@@ -14,6 +14,7 @@ from typing import Any
 from estafeta.core.ids import AccountId
 from estafeta.directory.model import Resolution
 from estafeta.directory.settings_model import Settings
+from estafeta.directory.settings_restrictions import Authentication
 from estafeta.intake.accept import Intake
 from estafeta.intake.planning import Planner
 from estafeta.journal.records import Record
@@ -26,6 +27,7 @@ from estafeta.policy.connection import connection_limits
 from estafeta.policy.facts import Facts
 from estafeta.policy.learning import NOBODY, Learner
 from estafeta.policy.networks import Networks
+from estafeta.policy.restrictions import Restrictions
 from estafeta.policy.verdict import Verdict, deferred
 from estafeta.protocols.sasl import MECHANISMS
 from estafeta.protocols.smtp.limits import BareLf, Mode, SmtpSettings
@@ -96,7 +98,7 @@ class SmtpService:
         """Take new settings for sessions that begin from now on."""
         self.settings = settings
         self.chain = Chain(self.shared.checks, settings)
-        self.relays = Networks(settings.relay.networks)
+        self.restrictions = Restrictions(settings)
         self.exempt = Networks(settings.limits.exempt_networks)
         self._lmtp = Networks(settings.lmtp.networks)
         self._clear = Networks(settings.auth.clear_text_networks)
@@ -120,12 +122,14 @@ class SmtpService:
         """Why this peer may not even begin; None when it may."""
         if self.mode is Mode.LMTP and pump.peer not in self._lmtp and pump.peer != "local":
             return _NOT_BY_LMTP
+        if (refusal := self.restrictions.refusal_at_once(Facts(pump.peer, self.mode))) is not None:
+            return refusal
         crowd = self.connections.crowded(pump, exempt=pump.peer == "local" or pump.peer in self.exempt)
         return None if crowd is None else deferred(crowd, "crowded", 421, "4.7.0")
 
     def facts(self, peer: str, *, tls: bool) -> Facts:
         """What is known of a client that has just connected."""
-        trusted = self.mode is not Mode.LMTP and peer in self.relays
+        trusted = self.mode is not Mode.LMTP and self.restrictions.trusts(peer)
         return Facts(peer, self.mode, self.clock(), tls=tls, trusted=trusted)
 
     def session_settings(self, peer: str, *, tls: bool) -> SmtpSettings:
@@ -139,12 +143,16 @@ class SmtpService:
         return made
 
     def _auth_here(self, peer: str) -> bool:
+        if self.settings.restrict.authentication is Authentication.NONE:
+            return False
         if self.mode is Mode.SUBMISSION:
             return True
         return self.mode is Mode.SMTP and self.settings.smtp.auth and peer in self._offer_auth
 
     def _must_auth(self, peer: str) -> bool:
-        return self.mode is Mode.SUBMISSION and self.settings.submission.require_auth and peer not in self.relays
+        settings = self.settings
+        wanted = settings.submission.require_auth and settings.restrict.authentication is not Authentication.NONE
+        return self.mode is Mode.SUBMISSION and wanted and not self.restrictions.trusts(peer)
 
     def serves(self, name: str) -> bool:
         """Whether ETRN may ask for this: a registered domain, or `@` and one of them or a domain above them."""

@@ -20,7 +20,7 @@ from estafeta.mail.trace import with_protocol
 from estafeta.net.pump import Pump
 from estafeta.policy.checks import Stage
 from estafeta.policy.judgement import RefusedError
-from estafeta.policy.recipient import check_recipient
+from estafeta.policy.recipient import check_address, check_recipient
 from estafeta.policy.sender import check_sender
 from estafeta.policy.verdict import Verdict, rejected
 from estafeta.protocols.sasl import NeedPassword, PasswordResult, Reason
@@ -198,6 +198,9 @@ class SmtpSession:
     async def _rcpt_settled(self, event: events.Rcpt) -> None:
         """What is looked up of the client and of the sender is known before the first recipient is taken."""
         await self._screening.settle()
+        # By its name, or since it read its mail: that took a lookup.
+        facts = self._screening.facts
+        facts.trusted = self._service.restrictions.is_trusted(facts)
         waiting = self._rcpt_now(event)
         if waiting is not None:
             await waiting
@@ -238,8 +241,13 @@ class SmtpSession:
         planner = self._service.shared.planner
         resolution = planner.with_routes(address, resolution)
         self._screening.facts.recipient = (address, resolution)
-        may_relay = self._may_relay() or planner.is_backup_for(address)
-        verdict = check_recipient(resolution, may_relay=may_relay)
+        verdict = check_recipient(
+            self._screening.facts,
+            address,
+            resolution,
+            self._service.restrictions,
+            backup=planner.is_backup_for(address),
+        )
         if not verdict.accepted:
             self._refuse_recipient(address, verdict)
             return None
@@ -462,14 +470,22 @@ class SmtpSession:
             self._account = None
             self.machine.answer(_NOT_YOU)
             return
-        log.info("signed in peer=%s user=%s mechanism=%s", self._pump.peer, self._account.address, event.mechanism)
         self._know(self._account)
+        if (refusal := self._screening.ask(Stage.AUTH)) is not None:
+            self._learn(refusal)
+            log.info("sign-in refused peer=%s login=%r reason=%r", self._pump.peer, event.authcid, refusal.reason)
+            self._account = None
+            self._know(None)
+            self._screening.forget(Stage.AUTH)
+            self.machine.answer(verdict_reply(refusal))
+            return
+        log.info("signed in peer=%s user=%s mechanism=%s", self._pump.peer, self._account.address, event.mechanism)
         self.machine.answer(event.reply)
 
     def _know(self, account: Account | None) -> None:
         facts = self._screening.facts
         facts.account = account
-        facts.trusted = self._may_relay()
+        facts.trusted = self._service.restrictions.is_trusted(facts)
 
     def _auth_failed(self, event: events.AuthFailed) -> None:
         self._account = None
@@ -495,10 +511,10 @@ class SmtpSession:
         return self._lookup(Address(local or domain, domain if local else ""), judge)
 
     def _judge_verify(self, address: Address, resolution: Resolution) -> None:
-        self._say(check_recipient(resolution, may_relay=False), address)
+        self._say(check_address(resolution), address)
 
     def _judge_expand(self, address: Address, resolution: Resolution) -> None:
-        verdict = check_recipient(resolution, may_relay=False)
+        verdict = check_address(resolution)
         if verdict.accepted:
             members = f"{address} has {len(resolution.targets)} member{'s' if len(resolution.targets) != 1 else ''}"
             self.machine.answer(Reply(250, "2.1.5", members))
@@ -508,9 +524,7 @@ class SmtpSession:
     # helpers
 
     def _may_relay(self) -> bool:
-        return self._account is not None or (
-            self._service.mode is not Mode.LMTP and self._pump.peer in self._service.relays
-        )
+        return self._service.restrictions.may_relay(self._screening.facts)
 
     def _origin(self) -> Origin:
         pump, mode = self._pump, self._service.mode
