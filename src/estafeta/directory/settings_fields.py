@@ -78,7 +78,8 @@ def parse_host_name(text: str) -> str:
     return name
 
 
-def _host_port(text: str) -> str:
+def parse_host_port(text: str) -> str:
+    """A host and a port, `proxy.example.org:1080`; empty for an empty text. ValueError for what is none."""
     text = text.strip()
     host, _, port = text.rpartition(":")
     literal = host.startswith("[") and host.endswith("]")
@@ -117,5 +118,5 @@ IpAddress = Annotated[str, AfterValidator(_ip_address)]
 HostName = Annotated[str, AfterValidator(parse_host_name)]
 Separators = Annotated[str, AfterValidator(_separators)]
 AddressOrEmpty = Annotated[str, AfterValidator(_address_or_empty)]
-HostPortOrEmpty = Annotated[str, AfterValidator(_host_port)]
+HostPortOrEmpty = Annotated[str, AfterValidator(parse_host_port)]
 WebBase = Annotated[str, AfterValidator(_web_base)]

@@ -26,6 +26,7 @@ from estafeta.directory.settings_outward import (
 )
 from estafeta.directory.settings_policy import Policy
 from estafeta.directory.settings_restrictions import Blocking, Rates, RelayRestrictions, Restrict
+from estafeta.directory.settings_scanners import Clamav, Rspamd, Spamassassin
 from estafeta.directory.settings_spam import Spam
 
 MIB = 1 << 20
@@ -538,3 +539,6 @@ class Settings(BaseModel):
     policy: Policy = Policy()
     spam: Spam = Spam()
     bayes: Bayes = Bayes()
+    clamav: Clamav = Clamav()
+    rspamd: Rspamd = Rspamd()
+    spamassassin: Spamassassin = Spamassassin()

@@ -14,12 +14,16 @@ from estafeta.policy.parts import Parts, read_parts
 
 class Content:
     """`header`: the header section with the line end of its last field, without the empty line. `pieces`: gives the
-    body after the empty line, any number of times. `size` in octets, of the whole message."""
+    body after the empty line, any number of times. `size` in octets, of the whole message. `empty_line`: as it came, b""
+    where there is none."""
 
-    def __init__(self, header: bytes, pieces: Callable[[], Iterator[bytes]], size: int) -> None:
+    def __init__(
+        self, header: bytes, pieces: Callable[[], Iterator[bytes]], size: int, empty_line: bytes = b"\r\n"
+    ) -> None:
         self.header = header
         self.pieces = pieces
         self.size = size
+        self.empty_line = empty_line
 
     @classmethod
     def of(cls, message: bytes) -> "Content":
@@ -31,12 +35,20 @@ class Content:
     @classmethod
     def split(cls, head: bytes, end: int, pieces: Callable[[], Iterator[bytes]], size: int) -> "Content":
         """From a beginning and where its body begins (`find_header_end`)."""
-        header = head if end < 0 else head[:end]
+        if end < 0:
+            return cls(head, pieces, size, b"")
+        header, found = head[:end], b""
         for empty in (b"\r\n", b"\n"):
             if header.endswith(b"\n" + empty) or header == empty:
-                header = header[: -len(empty)]
+                header, found = header[: -len(empty)], empty
                 break
-        return cls(header, pieces, size)
+        return cls(header, pieces, size, found)
+
+    def message(self) -> Iterator[bytes]:
+        """All of it as it came, `size` octets in pieces."""
+        yield self.header
+        yield self.empty_line
+        yield from self.pieces()
 
     @cached_property
     def fields(self) -> Fields:

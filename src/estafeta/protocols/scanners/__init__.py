@@ -1,0 +1,1 @@
+"""What scanners are asked and what they answer, octets and values only: clamd, spamd, rspamd."""
