@@ -28,7 +28,13 @@ def show(context: typer.Context, as_json: Json = False) -> None:
     # In the order of the session; the table of checks has its order within a stage.
     order = {stage: place for place, stage in enumerate(type(checks[0].stage))}
     rows = [
-        (str(check.stage), check.name, _whom(check.who.name or ""), check.on(settings), check.words)
+        (
+            str(check.stage),
+            check.name,
+            _whom((check.whom(settings) if check.whom else check.who).name or ""),
+            check.on(settings),
+            check.words,
+        )
         for check in sorted(checks, key=lambda check: order[check.stage])
     ]
     if as_json:

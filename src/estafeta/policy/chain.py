@@ -26,7 +26,7 @@ class Chain:
     """The checks that the settings want, by stage and by who is asked. Made anew when settings change."""
 
     def __init__(self, checks: Sequence[Check], settings: Settings) -> None:
-        self.checks = tuple(check for check in checks if check.on(settings))
+        self.checks = tuple(_for_whom(check, settings) for check in checks if check.on(settings))
         self.settings = settings
         self._seconds = settings.policy.lookup_seconds
         self._finders = {
@@ -87,12 +87,23 @@ class Chain:
         loop = asyncio.get_running_loop()
         tasks = [(check, loop.create_task(work)) for check, work in waiting]
         try:
-            await asyncio.wait([task for _, task in tasks], timeout=self._seconds)
+            await self._wait_for(tasks)
         finally:
             for _, task in tasks:
                 task.cancel()
         for check, task in tasks:
             facts.found[check.name] = _result(check, task)
+
+    async def _wait_for(self, tasks: Sequence[tuple[Check, "asyncio.Task[Any]"]]) -> None:
+        """Each within its time, which for all of them began now."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        quick = [task for check, task in tasks if check.seconds is None]
+        if quick:
+            await asyncio.wait(quick, timeout=self._seconds)
+        for check, task in tasks:
+            if check.seconds is not None and not task.done():
+                await asyncio.wait([task], timeout=max(0.0, began + check.seconds(self.settings) - loop.time()))
 
     def _verdicts(self, checks: Sequence[Check], facts: Facts) -> list[Verdict]:
         said: list[Verdict] = []
@@ -110,6 +121,10 @@ class Chain:
         except Exception:  # a fault of ours must not cost a message, nor let a session end
             log.exception("a check failed", extra={"check": check.name})
             return (check.lost("it failed: the log has it"),)
+
+
+def _for_whom(check: Check, settings: Settings) -> Check:
+    return check if check.whom is None else check._replace(who=check.whom(settings), whom=None)
 
 
 def who_is(facts: Facts) -> Who:

@@ -53,8 +53,8 @@ def no_opinion(reason: str) -> Verdict:
 class Check(NamedTuple):
     """One row of the table. `words`: what it does, for `estafeta policy show`. `on`: whether the settings want it.
     `find` leaves its result in `Facts.found[name]`. `light`: `find` waits for nothing but the resolver, so that with
-    answers that are remembered it needs no task; all others run as tasks of their own. `whom`: of whom it is asked where
-    settings say that, in place of `who`. `seconds`: the time of its lookup, where that is not policy.lookup_seconds."""
+    answers that are remembered it needs no task; all others run as tasks of their own. `whom`: of whom it is asked,
+    where settings say that in place of `who`. `seconds`: the time of its lookup, where not policy.lookup_seconds."""
 
     name: str
     stage: Stage

@@ -14,8 +14,8 @@ from estafeta.policy.parts import Parts, read_parts
 
 class Content:
     """`header`: the header section with the line end of its last field, without the empty line. `pieces`: gives the
-    body after the empty line, any number of times. `size` in octets, of the whole message. `empty_line`: as it came, b""
-    where there is none."""
+    body after the empty line, any number of times. `size` in octets, of the whole message. `empty_line`: as it came,
+    b"" where there is none."""
 
     def __init__(
         self, header: bytes, pieces: Callable[[], Iterator[bytes]], size: int, empty_line: bytes = b"\r\n"

@@ -11,6 +11,8 @@ from estafeta.policy.dnslists import DnsListChecks, ListWatch
 from estafeta.policy.readers import Readers
 from estafeta.policy.restriction_checks import AddressBook
 from estafeta.policy.restrictions import Prepared
+from estafeta.policy.scanners import checks as scanners
+from estafeta.policy.scanners.asking import Asker
 from estafeta.policy.senderlists import SenderLists
 from estafeta.trust.lookups import Lookups
 
@@ -34,4 +36,5 @@ def build_checks(tools: Tools) -> tuple[Check, ...]:
         *authentication.checks(tools.resolver, tools.hostname),
         *DnsListChecks(tools.resolver, tools.list_watch).checks(),
         *wanted.checks(tools.senders),
+        *scanners.checks(Asker(), tools.hostname),
     )

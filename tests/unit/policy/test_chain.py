@@ -205,3 +205,22 @@ def test_the_strongest_verdict_decides_and_points_make_junk() -> None:
 def test_content_is_header_and_body(message: bytes, header: bytes, body: bytes) -> None:
     content = Content.of(message)
     assert (content.header, b"".join(content.pieces()), content.size) == (header, body, len(message))
+    assert b"".join(content.message()) == message
+
+
+@in_loop
+async def test_a_check_may_have_a_time_of_its_own_and_settings_may_say_whom_it_is_asked_of() -> None:
+    async def scan(facts: Facts, settings: Settings) -> str:
+        done = asyncio.Event()
+        asyncio.get_running_loop().call_later(settings.policy.lookup_seconds * 1.5, done.set)
+        await done.wait()
+        return "clean"
+
+    slow = Check("dns", Stage.CONTENT, "", from_found("dns"), finds("never"), who=Who.EVERYBODY)
+    patient = Check("scan", Stage.CONTENT, "", from_found("scan"), scan, seconds=lambda settings: 60.0,
+                    whom=lambda settings: Who.STRANGERS)  # fmt: skip
+    hasty = patient._replace(name="hasty", find=finds("never"), seconds=lambda settings: 0.2)
+    table = chain(slow, patient, hasty)
+    said = await verdicts(table, Stage.CONTENT, Facts("192.0.2.1"))
+    assert [one.reason for one in said] == ["no answer in time", "found clean", "no answer in time"]
+    assert [one.name for one in table.wanted(Stage.CONTENT, Facts("127.0.0.1", trusted=True))] == ["dns"]

@@ -1,8 +1,8 @@
 """Asking a scanner within its time, and not asking one that is known to be away.
 
 Whatever goes wrong becomes `Absent` with a reason; a check's judge then applies what the operator chose. Nobody waits
-for a scanner that nobody listens for: after a connection that failed, or after `_MOST_FAILURES` questions in a row
-without an answer, it is left alone for `AWAY_SECONDS`; then one question tries again, and the others follow when that was
+for a scanner that does not listen: after a connection that failed, or after `_MOST_FAILURES` questions in a row without
+an answer, it is left alone for `AWAY_SECONDS`; then one question tries again, and the others follow when that was
 answered. A single message that a scanner fails on is a matter of that message.
 """
 
@@ -98,7 +98,7 @@ class Asker:
 
 def judge_absent(name: str, absent: Absent, away: Away) -> Verdict:
     """What the operator wants done without an answer."""
-    reason = f"{name} was not asked: {absent.reason}"
+    reason = f"{name} did not judge it: {absent.reason}"
     if away is Away.DEFER:
         return deferred("The message could not be examined; try again later", reason, 451, "4.7.1")
     if away is Away.REJECT:

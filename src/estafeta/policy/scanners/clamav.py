@@ -13,6 +13,8 @@ from estafeta.protocols.scanners.clamd import END, INSTREAM, ClamAnswer, ClamWor
 from estafeta.protocols.scanners.words import AnswerError
 
 NAME = "ClamAV"
+# A connection that ends after so much ended for that: StreamMaxLength is never less.
+_LARGE_OCTETS = 1 << 20
 
 
 async def find_virus(asker: Asker, facts: Facts, settings: Settings) -> ClamAnswer | Absent:
@@ -26,21 +28,25 @@ async def find_virus(asker: Asker, facts: Facts, settings: Settings) -> ClamAnsw
 async def scan(place: Place, content: Content, most: int) -> ClamAnswer:
     """Scan the first `most` octets. Raises OSError, AnswerError."""
     async with open_wire(place) as wire:
+        sent = 0
         try:
             await wire.send(INSTREAM)
             async for piece in message_pieces(content, most):
                 await wire.send(encode_piece(piece))
+                sent += len(piece)
             await wire.send(END)
         except ConnectionError:
-            # It has seen enough, or too much, and said so before it closed.
-            return await _last_words(wire)
+            return await _last_words(wire, sent)
         return await wire.answer(parse_answer)
 
 
-async def _last_words(wire: Wire) -> ClamAnswer:
+async def _last_words(wire: Wire, sent: int) -> ClamAnswer:
+    """It closed while it was being sent the message: it has seen enough of it. What it said of that may be lost."""
     try:
         return await wire.answer(parse_answer)
     except OSError:
+        if sent >= _LARGE_OCTETS:
+            return ClamAnswer(ClamWord.TOO_LARGE)
         raise AnswerError("it closed the connection before the end of the message") from None
 
 
@@ -52,7 +58,7 @@ def judge_virus(facts: Facts, settings: Settings) -> Sequence[Verdict]:
     if not isinstance(found, ClamAnswer):
         return ()
     if found.word is ClamWord.TOO_LARGE:
-        return (judge_absent(NAME, Absent("larger than StreamMaxLength of clamd.conf"), clamav.away),)
+        return (judge_absent(NAME, Absent("the message is larger than StreamMaxLength in clamd.conf"), clamav.away),)
     if found.word is ClamWord.CLEAN:
         content = facts.content
         part = f" in its first {clamav.max_bytes} octets" if content and content.size > clamav.max_bytes else ""

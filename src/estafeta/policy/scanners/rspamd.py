@@ -43,8 +43,8 @@ def judge_spam(facts: Facts, settings: Settings) -> Sequence[Verdict]:
     if isinstance(found, Absent):
         return (judge_absent(NAME, found, chosen.away),)
     if not isinstance(found, RspamdAnswer):
-        return (passed(f"{NAME} was not asked: the message is larger than rspamd.max_bytes"),)
-    if found.skipped:
+        return (passed(f"{NAME} did not see it: the message is larger than rspamd.max_bytes"),)
+    if found.skipped and not found.points:
         return (passed(f"{NAME} did not look at it"),)
     told = tell_symbols(found.symbols)
     verdicts = score_verdict(NAME, found.points, found.threshold, chosen.weight_percent, told, settings)

@@ -1,7 +1,7 @@
 """rspamd and SpamAssassin: points of others, made comparable with ours.
 
-What they would mark as spam has the points from which we file in Junk: theirs are multiplied by our limit and divided by
-their own, times the weight of the settings.
+What they would mark as spam has the points from which we file in Junk: theirs are multiplied by our limit and divided
+by their own, times the weight of the settings.
 """
 
 import math

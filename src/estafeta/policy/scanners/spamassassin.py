@@ -43,7 +43,9 @@ async def scan(place: Place, content: Content, user: str = "", front: bytes = b"
             await wire.send(encode_request(len(front) + content.size, user) + front)
             async for piece in message_pieces(content):
                 await wire.send(piece)
-        except ConnectionError:
+            # spamd reads lines: one without an end would keep it waiting, whatever Content-length says.
+            wire.finish()
+        except OSError:
             raise AnswerError("it closed the connection before the end of the message") from None
         return await wire.answer(parse_answer)
 
@@ -54,7 +56,7 @@ def judge_spam(facts: Facts, settings: Settings) -> Sequence[Verdict]:
     if isinstance(found, Absent):
         return (judge_absent(NAME, found, chosen.away),)
     if not isinstance(found, SpamAnswer):
-        return (passed(f"{NAME} was not asked: the message is larger than spamassassin.max_bytes"),)
+        return (passed(f"{NAME} did not see it: the message is larger than spamassassin.max_bytes"),)
     told = found.symbols[:_MOST_TOLD]
     return score_verdict(NAME, found.points, found.threshold, chosen.weight_percent, told, settings)
 

@@ -1,7 +1,7 @@
 """A connection to a scanner: octets out, octets in, never more of them kept than was asked for.
 
-It has no times of its own: who uses it runs within one (`estafeta.policy.scanners.asking`), and what is cancelled leaves no
-connection behind.
+It has no times of its own but the one to connect: who uses it runs within one (`estafeta.policy.scanners.asking`), and
+what is cancelled leaves no connection behind.
 """
 
 import asyncio
@@ -40,6 +40,10 @@ class Wire:
         """Send it, as fast as it is taken."""
         self._writer.write(data)
         await self._writer.drain()
+
+    def finish(self) -> None:
+        """Nothing more will be sent; what is read is the answer."""
+        self._writer.write_eof()
 
     async def read(self) -> bytes:
         """What has come, at least one octet; b"" at the end."""

@@ -13,6 +13,9 @@ MAX_ANSWER_OCTETS = 256 << 10
 
 #: Where rspamd marks spam, unless it says otherwise (actions.conf: add_header).
 USUAL_THRESHOLD = 6.0
+#: Where it rejects.
+USUAL_LIMIT = 15.0
+_MARKS = ("add header", "rewrite subject")
 _MOST_SYMBOLS = 200
 _MOST_POINTS = 1000.0
 
@@ -41,9 +44,13 @@ def parse_answer(body: bytes) -> RspamdAnswer:
     points, action = _number(said.get("score")), said.get("action")
     if points is None or not isinstance(action, str):
         raise AnswerError("its answer has no score and action")
-    return RspamdAnswer(
-        points, _threshold(said), cleaned(action[:100], 40), _symbols(said.get("symbols")), said.get("is_skipped") is True
-    )
+    action, threshold = cleaned(action[:100], 40), _threshold(said)
+    # Some modules decide whatever the points are; what they decide is worth as much as if points had.
+    if action in _MARKS:
+        points = max(points, threshold)
+    elif action == "reject":
+        points = max(points, _number(said.get("required_score")) or USUAL_LIMIT)
+    return RspamdAnswer(points, threshold, action, _symbols(said.get("symbols")), said.get("is_skipped") is True)
 
 
 def _threshold(said: dict[str, Any]) -> float:
