@@ -5,14 +5,17 @@ from collections.abc import Iterator
 from estafeta.directory.model import LocalTarget
 from estafeta.directory.settings_model import Settings
 from estafeta.policy.authentication import arc_of, dkim_of, dmarc_of, name_of, spf_of
-from estafeta.policy.chain import who_is
+from estafeta.policy.chain import Lost, who_is
 from estafeta.policy.checks import Who
 from estafeta.policy.facts import Facts
 from estafeta.policy.judgement import Judgement
 from estafeta.policy.resultfield import encode_result, remove_results
-from estafeta.trust.arc import ChainStatus
+from estafeta.trust.arc import ArcResult, ChainStatus
 from estafeta.trust.authresults import MethodResult, Property, encode_auth_results, remove_forged
 from estafeta.trust.dkim import DkimResult
+
+# Those whose lookup may have been given up (RFC 8601 2.7): later it might have been otherwise.
+_METHODS = ("spf", "dkim", "arc", "dmarc")
 
 
 def write_front(judgement: Judgement, facts: Facts, settings: Settings, hostname: str) -> Judgement:
@@ -53,12 +56,23 @@ def _results(facts: Facts) -> list[MethodResult]:
     results += [_dkim(one) for one in dkim_of(facts)]
     chain = arc_of(facts)
     if chain is not None and chain.status is not ChainStatus.NONE:
-        results.append(MethodResult("arc", str(chain.status), chain.reason))
+        results.append(MethodResult("arc", str(chain.status), chain.reason, _arc(chain, facts.peer)))
     dmarc = dmarc_of(facts)
     if dmarc is not None:
         properties = (*_named("header", "from", dmarc.domain), *_named("policy", "dmarc", str(dmarc.policy)))
         results.append(MethodResult("dmarc", str(dmarc.outcome), dmarc.reason, properties))
-    return results
+    return results + [
+        MethodResult(method, "temperror", lost.reason)
+        for method in _METHODS
+        if isinstance(lost := facts.found.get(method), Lost)
+    ]
+
+
+def _arc(chain: ArcResult, peer: str) -> tuple[Property, ...]:
+    """RFC 8617 10.2."""
+    if chain.status is not ChainStatus.PASS:
+        return ()
+    return (Property("smtp", "remote-ip", peer), Property("header", "oldest-pass", str(chain.oldest_pass)))
 
 
 def _dkim(one: DkimResult) -> MethodResult:

@@ -5,10 +5,10 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zone_kit import Zone, run
 
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.trust.dnsbl import Listing, address_question, ask_address, ask_name, judge_answers, parse_dns_list
+from zone_kit import Zone, run
 
 LINE = "bl.example 127.0.0.2,127.0.0.3=3 127.0.0.10-11=2 127.0.*.20=-1.5 &64=4"
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from zone_kit import Record, Zone, run
 
 from estafeta.trust import dkim
 from estafeta.trust.canonical import BodyKey, hash_bodies
@@ -13,6 +12,7 @@ from estafeta.trust.dkim import DkimResult
 from estafeta.trust.dkimsign import begin_digest, finish, to_base64
 from estafeta.trust.fields import Fields
 from estafeta.trust.signingkey import SigningKey
+from zone_kit import Record, Zone, run
 
 NOW = 1_600_000_000
 HEADER = (
