@@ -11,7 +11,6 @@ from estafeta.policy.checks import Check
 from estafeta.policy.dnslists import ListWatch
 from estafeta.policy.learning import Learner, all_of
 from estafeta.policy.readers import Readers
-from estafeta.policy.restriction_checks import AddressBook
 from estafeta.policy.senderlists import TOPIC as SENDERS_TOPIC
 from estafeta.policy.senderlists import SenderLists
 from estafeta.policy.table import Tools, build_checks
@@ -29,16 +28,16 @@ class Guard:
         database: Database,
         clock: Clock,
         *,
-        addresses: AddressBook,
+        addresses: Resolver,
         settings: SettingsSource,
         submit: Submit | None,
+        learners: tuple[Learner, ...] = (),
     ) -> None:
         self.list_watch = ListWatch(clock)
         self._senders = SenderLists(database, clock)
         self.readers = Readers(database, submit, settings, clock)
-        tools = Tools(resolver, hostname, self.list_watch, self._senders, self.readers, addresses)
+        tools = Tools(resolver, hostname, addresses.is_local, self.list_watch, self._senders, self.readers, addresses)
         self.checks: tuple[Check, ...] = build_checks(tools)
-        learners: tuple[Learner, ...] = ()
         self.learner = all_of(learners)
 
     def heard(self, topic: str) -> None:

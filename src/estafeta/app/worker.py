@@ -27,6 +27,7 @@ from estafeta.app.chores import make_jobs
 from estafeta.app.config import WEB, ListenerConfig, load_node
 from estafeta.app.config import Service as ServiceName
 from estafeta.app.context import WorkerContext
+from estafeta.app.dmarc_work import DmarcWork
 from estafeta.app.guard import Guard
 from estafeta.app.jobs import Jobs
 from estafeta.app.listening import BACKLOG
@@ -144,6 +145,16 @@ class Worker:
             key,
             self.tracing.outgoing,
         )
+        self.dmarc = DmarcWork(
+            self.database,
+            self.writer.submit,
+            self.outward.dns,
+            self.outward.post,
+            self.settings,
+            hostname=context.config.hostname,
+            contact=self._postmaster,
+            clock=self.outward.clock,
+        )
         self.guard = Guard(
             self.outward.dns,
             context.config.hostname,
@@ -152,6 +163,7 @@ class Worker:
             addresses=self.resolver,
             settings=self.settings,
             submit=self.writer.submit,
+            learners=self.dmarc.learners,
         )
         sign_in.reading = self.guard.readers.entered
         self.shared = Shared(
@@ -175,7 +187,7 @@ class Worker:
         )
         self._ending = threading.Event()
         chores = make_jobs(context.node, self.database, self.packs, self.settings, self._ending.is_set)
-        chores += self.outward.chores(loop)
+        chores += self.outward.chores(loop) + self.dmarc.jobs(loop)
         self.jobs = Jobs(self.database, chores, holder=f"{context.config.hostname}:{os.getpid()}")
         self.tls = self._load_tls()
         self._web: Web | None = None
@@ -220,6 +232,7 @@ class Worker:
         for connections in everyone:
             connections.abort()
         self.tracing.close()
+        await self.dmarc.stop()
         await self.outward.stop()
         await self.writer.stop()
         self._ending.set()
@@ -308,6 +321,13 @@ class Worker:
         """What `estafeta trace` may follow."""
         return [(listener.service, service.connections) for listener, _, service in self.services]
 
+    def _postmaster(self) -> str:
+        """Who answers for this site to others. Asks the directory."""
+        try:
+            return str(self.directory.qualify("postmaster"))
+        except EstafetaError:  # no domain is ours
+            return f"postmaster@{self.context.config.hostname}"
+
     def _forget_directory(self) -> None:
         """What is remembered of people may be wrong now."""
         self.resolver.forget()
@@ -384,6 +404,7 @@ class Worker:
             self.space.look()
             self.jobs.look()
             self.outward.tick()
+            self.dmarc.tick()
             self._report(lag)
             count += 1
             if count % _POLL_TICKS == 0:

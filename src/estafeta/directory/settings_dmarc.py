@@ -42,17 +42,21 @@ class Dmarc(Section):
         "a site have one (RFC 8601 2.5). Empty: the node's host name.",
     )
     reports: bool = Field(
-        default=True,
+        default=False,
         description="Count results, and send a report on each day to the domains that ask for one by mail (RFC 7489 "
-        "7.2). Nothing is sent while routing.outward is off.",
+        "7.2). Nothing is sent while routing.outward is off. Off until mail of reports_from passes DMARC itself: "
+        "reports that do not are ignored, and make this server look bad.",
+    )
+    reports_from: AddressOrEmpty = Field(
+        default="",
+        description="Address that reports come from, to which questions on them are sent. Empty: postmaster at "
+        "local.qualify_domain, or at the oldest domain.",
     )
     reports_address: AddressOrEmpty = Field(
         default="",
-        description="Address of ours to which others send reports on our domains (`rua` in our records): they are "
-        "read, and `estafeta dmarc reports` shows what they say. Empty: none.",
+        description="Address of ours to which others send reports on our domains (`rua` in our records). They are "
+        "delivered there as any other mail, and read: `estafeta dmarc show` says what they say. Empty: none are read.",
     )
-    failure_reports: bool = Field(
-        default=False,
-        description="Also report single messages that fail, where a domain asks for it (`ruf`, RFC 6591): some header "
-        "fields, addresses made unreadable. Who wrote to whom is nobody else's matter, so this is off.",
+    keep_reports_days: int = Field(
+        default=180, ge=1, le=3650, description="For so long it is kept what reports of others say."
     )

@@ -68,10 +68,11 @@ class ReportRow(NamedTuple):
 
 
 class ReceivedReport(NamedTuple):
-    """A report on `domain`: who made it, its id, which time it is about, the policy that its maker saw."""
+    """A report on `domain`: who made it as it says itself, its id, which time it is about, the policy that its maker
+    saw."""
 
     domain: str
-    reporter: str
+    name: str
     report_id: str
     begin_seconds: int
     end_seconds: int
@@ -82,6 +83,11 @@ class ReceivedReport(NamedTuple):
     def messages(self) -> int:
         """All messages."""
         return sum(row.messages for row in self.rows)
+
+    @property
+    def passed(self) -> int:
+        """Those that passed DMARC."""
+        return sum(row.messages for row in self.rows if row.dkim or row.spf)
 
 
 def read_report(document: bytes) -> ReceivedReport:

@@ -1,84 +1,40 @@
-"""Reports of others on our domains: taken from mail, kept summarised, and put together for a person."""
+"""Reports of others on our domains: kept summarised, within limits, since anybody may write to the address for them.
 
-import asyncio
+A report is kept once, by who made it, the domain and its id. Operations of the group commit, and reading.
+"""
+
 import hashlib
-import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, or_, select
 
 from estafeta.core.errors import EstafetaError, Kind
-from estafeta.directory.model import Clock
-from estafeta.directory.settings_source import SettingsSource
-from estafeta.mailboxes.service import Submit
-from estafeta.policy.dmarc_reading import ReceivedReport, ReportRow, read_report
+from estafeta.policy.dmarc_reading import ReceivedReport
 from estafeta.policy.dmarc_tables import dmarc_received, dmarc_received_rows
-from estafeta.policy.dmarc_unpacking import ReportError, find_document
 from estafeta.storage.commit import Item
 from estafeta.storage.database import Transaction
 
-log = logging.getLogger("estafeta.policy")
-
-#: Days for which reports are kept.
-KEEP_DAYS = 180
-#: Of reports that came within a day; anybody may write to the address. More than ten thousand reporters do not exist.
-MAX_REPORTS_A_DAY = 5000
+#: Reports, and rows of them, that are kept of one day. A large organization has some hundred reporters.
+MAX_REPORTS = 2_000
+MAX_ROWS = 50_000
+#: Of one reporter: a tenth, so that ten are needed to keep the others out; all whose origin is not proved are one.
+MAX_REPORTS_OF_ONE = 200
+MAX_ROWS_OF_ONE = 5_000
 _DAY_SECONDS = 86_400
-_MAX_WAITING = 8
-"""Messages held in memory while one is read."""
+# Reports that are removed in one commit; each has up to a thousand rows.
+_PORTION = 20
 
 
 class Stored(NamedTuple):
-    """Payload of `store_report`."""
+    """Payload of `store_report`. `reporter`: the domain that DMARC proved to have sent it, "" for none. `limited`:
+    whether the limits of a day hold; not for what an operator reads from files."""
 
     report: ReceivedReport
+    reporter: str
     received_seconds: int
-
-
-class DmarcInbox:
-    """Takes what comes to `dmarc.reports_address`, in one worker. `is_ours`: whether a domain is one of ours."""
-
-    def __init__(self, submit: Submit, settings: SettingsSource, is_ours: Callable[[str], bool], clock: Clock) -> None:
-        self._submit = submit
-        self._settings = settings
-        self._is_ours = is_ours
-        self._clock = clock
-        self._turn = asyncio.Semaphore(1)
-        self._waiting = 0
-
-    def is_for_reports(self, recipient: str) -> bool:
-        """Whether reports come to this address."""
-        address = self._settings.current.dmarc.reports_address
-        return bool(address) and recipient.lower() == address.lower()
-
-    async def take(self, content: bytes) -> str:
-        """A message that came there: what became of it, a phrase for the log. One is read at a time, in a thread; where
-        many wait the newest is left out. Raises nothing that a message can cause; a commit may raise EstafetaError."""
-        if self._waiting >= _MAX_WAITING:
-            return "left out: too many reports at once"
-        self._waiting += 1
-        try:
-            async with self._turn:
-                report = await asyncio.to_thread(_read, content)
-        except ReportError as error:
-            return f"no report: {error}"
-        finally:
-            self._waiting -= 1
-        if not self._is_ours(report.domain):
-            return f"left out: a report on {report.domain}, which is not ours"
-        try:
-            new = await self._submit(store_report, Stored(report, int(self._clock())), ())
-        except EstafetaError as error:
-            if error.kind is Kind.LIMIT:
-                return "left out: too many reports today"
-            raise
-        return f"kept: {report.messages} messages of {report.domain}" if new else "left out: it came before"
-
-
-def _read(content: bytes) -> ReceivedReport:
-    return read_report(find_document(content))
+    limited: bool = True
 
 
 # Operations of the group commit
@@ -86,96 +42,133 @@ def _read(content: bytes) -> ReceivedReport:
 
 def store_report(tx: Transaction, items: Sequence[Item]) -> list[bool | EstafetaError]:
     """Payload `Stored`. True: kept; False: it was there before. LIMIT where too many came within a day."""
-    results: list[bool | EstafetaError] = []
-    for item in items:
-        stored: Stored = item.payload
-        results.append(_store(tx, stored.report, stored.received_seconds))
-    return results
+    return [_store(tx, item.payload) for item in items]
 
 
-def _store(tx: Transaction, report: ReceivedReport, now: int) -> bool | EstafetaError:
-    name = f"{report.reporter.lower()}\n{report.domain}\n{report.report_id}"
+def _store(tx: Transaction, stored: Stored) -> bool | EstafetaError:
+    report, now = stored.report, stored.received_seconds
+    name = f"{stored.reporter or report.name.lower()}\n{report.domain}\n{report.report_id}"
     digest = hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=16).hexdigest()
     if tx.conn.execute(select(dmarc_received.c.digest).where(dmarc_received.c.digest == digest)).first() is not None:
         return False
-    today = select(func.count()).where(dmarc_received.c.received_seconds > now - _DAY_SECONDS)
-    if tx.conn.execute(today).scalar_one() >= MAX_REPORTS_A_DAY:
+    if stored.limited and not _has_room(tx, stored):
         return EstafetaError(Kind.LIMIT, "Too many reports on DMARC came within a day.")
-    head = report._asdict() | {"digest": digest, "received_seconds": now}
-    del head["rows"]
-    tx.conn.execute(insert(dmarc_received), head)
+    row = {
+        "digest": digest,
+        "domain": report.domain,
+        "reporter": stored.reporter,
+        "name": report.name,
+        "report_id": report.report_id,
+        "policy": report.policy,
+        "begin_seconds": report.begin_seconds,
+        "end_seconds": report.end_seconds,
+        "received_seconds": now,
+        "kinds": len(report.rows),
+        "messages": report.messages,
+        "passed": report.passed,
+    }
+    tx.conn.execute(insert(dmarc_received), row)
     if report.rows:
-        rows = [row._asdict() | {"digest": digest, "number": number} for number, row in enumerate(report.rows)]
+        rows = [one._asdict() | {"digest": digest, "number": number} for number, one in enumerate(report.rows)]
         tx.conn.execute(insert(dmarc_received_rows), rows)
     return True
 
 
+def _has_room(tx: Transaction, stored: Stored) -> bool:
+    columns, now, kinds = dmarc_received.c, stored.received_seconds, len(stored.report.rows)
+    today = select(func.count(), func.coalesce(func.sum(columns.kinds), 0)).where(
+        columns.received_seconds > now - _DAY_SECONDS, columns.received_seconds <= now
+    )
+    reports, rows = tx.conn.execute(today).one()
+    if reports >= MAX_REPORTS or rows + kinds > MAX_ROWS:
+        return False
+    reports, rows = tx.conn.execute(today.where(columns.reporter == stored.reporter)).one()
+    return bool(reports < MAX_REPORTS_OF_ONE and rows + kinds <= MAX_ROWS_OF_ONE)
+
+
+class Expired(NamedTuple):
+    """Payload of `forget_received`."""
+
+    now_seconds: int
+    keep_days: int
+
+
 def forget_received(tx: Transaction, items: Sequence[Item]) -> list[int]:
-    """Payload: a moment in seconds. Reports that came before it go; how many."""
+    """Payload `Expired`. Some of the reports that are older go, and of those that a wrong clock put so far into the
+    future; how many, 0 when all are gone."""
     gone = []
     for item in items:
-        old = select(dmarc_received.c.digest).where(dmarc_received.c.received_seconds < item.payload)
-        tx.conn.execute(delete(dmarc_received_rows).where(dmarc_received_rows.c.digest.in_(old)))
-        before = dmarc_received.c.received_seconds < item.payload
-        gone.append(int(tx.conn.execute(delete(dmarc_received).where(before)).rowcount))
+        now, kept = item.payload.now_seconds, item.payload.keep_days * _DAY_SECONDS
+        came = dmarc_received.c.received_seconds
+        some = select(dmarc_received.c.digest).where(or_(came < now - kept, came > now + kept)).limit(_PORTION)
+        digests = list(tx.conn.execute(some).scalars())
+        tx.conn.execute(delete(dmarc_received_rows).where(dmarc_received_rows.c.digest.in_(digests)))
+        tx.conn.execute(delete(dmarc_received).where(dmarc_received.c.digest.in_(digests)))
+        gone.append(len(digests))
     return gone
 
 
-# For a person
+# Reading
 
 
-@dataclass(slots=True)
-class Source:
-    """Who sent in the name of a domain: so many messages, how many of them passed DMARC, by DKIM, by SPF, and how many
-    were quarantined or rejected. `signed_by`, `envelope`: domains that DKIM and SPF were about."""
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report that came. `reporter` as of `Stored`; `name`: who made it, as the report itself says."""
 
     domain: str
-    source_ip: str
-    messages: int = 0
-    passed: int = 0
-    dkim: int = 0
-    spf: int = 0
-    quarantined: int = 0
-    rejected: int = 0
-    signed_by: list[str] = field(default_factory=list)
-    envelope: list[str] = field(default_factory=list)
-    reporters: list[str] = field(default_factory=list)
-
-    def add(self, row: ReportRow, reporter: str) -> None:
-        """Count the messages of a row."""
-        self.messages += row.messages
-        self.passed += row.messages if row.dkim or row.spf else 0
-        self.dkim += row.messages if row.dkim else 0
-        self.spf += row.messages if row.spf else 0
-        self.quarantined += row.messages if row.disposition == "quarantine" else 0
-        self.rejected += row.messages if row.disposition == "reject" else 0
-        for names, name in (
-            (self.signed_by, row.dkim_domain),
-            (self.envelope, row.spf_domain),
-            (self.reporters, reporter),
-        ):
-            if name and name not in names and len(names) < _MAX_NAMES:
-                names.append(name)
+    reporter: str
+    name: str
+    report_id: str
+    policy: str
+    begin_seconds: int
+    end_seconds: int
+    received_seconds: int
+    messages: int
+    passed: int
 
 
-_MAX_NAMES = 10
-
-
-def read_sources(conn: Connection, since_seconds: int, domain: str = "") -> list[Source]:
-    """Who sent in the names of our domains (or of one of them) by the reports on the time since then, those with the
-    most messages that failed first."""
-    head, rows = dmarc_received.c, dmarc_received_rows.c
+def read_reports(conn: Connection, since_seconds: int, domain: str = "", limit: int = 1000) -> list[Report]:
+    """Those on the time since then, the newest first, on all domains or on one."""
+    columns = dmarc_received.c
     wanted = (
-        select(head.domain, head.reporter, *(getattr(rows, name) for name in ReportRow._fields))
-        .join(dmarc_received, head.digest == rows.digest)
-        .where(head.end_seconds >= since_seconds)
-        .order_by(head.received_seconds.desc(), head.digest, rows.number)
+        select(*(columns[name] for name in Report.__slots__))
+        .where(columns.end_seconds >= since_seconds)
+        .order_by(columns.end_seconds.desc(), columns.digest)
+        .limit(limit)
     )
     if domain:
-        wanted = wanted.where(head.domain == domain)
-    found: dict[tuple[str, str], Source] = {}
-    for of_domain, reporter, *values in conn.execute(wanted):
-        row = ReportRow(*values)
-        key = (of_domain, row.source_ip)
-        found.setdefault(key, Source(*key)).add(row, reporter)
-    return sorted(found.values(), key=lambda one: (one.passed - one.messages, -one.messages, one.source_ip))
+        wanted = wanted.where(columns.domain == domain)
+    return [Report(*row) for row in conn.execute(wanted)]
+
+
+@dataclass(frozen=True, slots=True)
+class DomainSum:
+    """What all reports on a domain say together."""
+
+    domain: str
+    reports: int
+    reporters: int
+    messages: int
+    passed: int
+    first_seconds: int
+    last_seconds: int
+
+
+def read_domains(conn: Connection, since_seconds: int) -> list[DomainSum]:
+    """Domains with reports on the time since then, in the order of their names."""
+    columns = dmarc_received.c
+    wanted = (
+        select(
+            columns.domain,
+            func.count(),
+            func.count(columns.reporter.distinct()),
+            func.sum(columns.messages),
+            func.sum(columns.passed),
+            func.min(columns.begin_seconds),
+            func.max(columns.end_seconds),
+        )
+        .where(columns.end_seconds >= since_seconds)
+        .group_by(columns.domain)
+        .order_by(columns.domain)
+    )
+    return [DomainSum(row[0], *map(int, row[1:])) for row in conn.execute(wanted)]

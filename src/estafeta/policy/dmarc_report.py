@@ -5,12 +5,13 @@ The document is of the first schema, whose elements every reader knows: RFC 9990
 
 import gzip
 import hashlib
+import ipaddress
 import re
 from base64 import encodebytes
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from estafeta.policy.dmarc_counts import DmarcFacts, Tally
+from estafeta.policy.dmarc_values import DmarcFacts, Tally
 from estafeta.trust.dmarcrecord import DmarcRecord, Policy
 from estafeta.trust.tlsrpt import start_of
 
@@ -87,7 +88,7 @@ def _record(tally: Tally) -> list[str]:
     return [
         "<record>",
         "<row>",
-        _element("source_ip", facts.source_ip),
+        _element("source_ip", _address(facts.source_ip)),
         _element("count", tally.messages),
         "<policy_evaluated>",
         _element("disposition", facts.disposition if facts.disposition in list(Policy) else Policy.NONE),
@@ -110,6 +111,11 @@ def _record(tally: Tally) -> list[str]:
         "</auth_results>",
         "</record>",
     ]
+
+
+def _address(text: str) -> str:
+    """The schema has no short forms of IPv6 addresses."""
+    return ipaddress.ip_address(text).exploded
 
 
 def _reason(facts: DmarcFacts) -> list[str]:

@@ -5,7 +5,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Tabl
 from estafeta.storage.tables import metadata
 
 #: Messages of one day (UTC, days since 1970) and policy domain that went alike: `digest` is of `facts`, which say how
-#: (JSON, `policy.dmarc_counts`).
+#: (JSON, `policy.dmarc_values`).
 dmarc_results = Table(
     "dmarc_results",
     metadata,
@@ -14,6 +14,16 @@ dmarc_results = Table(
     Column("digest", String(32), primary_key=True),
     Column("messages", BigInteger, nullable=False),
     Column("facts", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: How many rows of `dmarc_results` a day has: of each organization, and of all ("").
+dmarc_kinds = Table(
+    "dmarc_kinds",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("owner", String(255), primary_key=True),
+    Column("kinds", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -29,17 +39,23 @@ dmarc_sent = Table(
 )
 
 #: Reports of others on a domain of ours. `digest` is of who made it, the domain and its id, so that none counts twice.
+#: `reporter`: the domain that DMARC proved to have sent it, "" for none; `name`: who the report says made it. `kinds`:
+#: its rows below; `messages`, and how many of them passed.
 dmarc_received = Table(
     "dmarc_received",
     metadata,
     Column("digest", String(32), primary_key=True),
     Column("domain", String(255), nullable=False),
     Column("reporter", String(255), nullable=False),
+    Column("name", String(255), nullable=False),
     Column("report_id", String(255), nullable=False),
     Column("policy", String(16), nullable=False),
     Column("begin_seconds", BigInteger, nullable=False),
     Column("end_seconds", BigInteger, nullable=False),
     Column("received_seconds", BigInteger, nullable=False),
+    Column("kinds", Integer, nullable=False),
+    Column("messages", BigInteger, nullable=False),
+    Column("passed", BigInteger, nullable=False),
     Index("ix_dmarc_received_received", "received_seconds"),
 )
 

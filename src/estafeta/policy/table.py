@@ -3,9 +3,10 @@
 Within a stage all lookups run together; the order is that of verdicts, in the journal and in the result field.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from estafeta.policy import authentication, restriction_checks, wanted
+from estafeta.policy import authentication, dmarc_inbox, restriction_checks, wanted
 from estafeta.policy.checks import Check
 from estafeta.policy.dnslists import DnsListChecks, ListWatch
 from estafeta.policy.readers import Readers
@@ -19,10 +20,11 @@ from estafeta.trust.lookups import Lookups
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What the checks of one worker need."""
+    """What the checks of one worker need. `is_ours`: whether a domain is one of ours; it may ask the database."""
 
     resolver: Lookups
     hostname: str
+    is_ours: Callable[[str], bool]
     list_watch: ListWatch
     senders: SenderLists
     readers: Readers
@@ -34,6 +36,7 @@ def build_checks(tools: Tools) -> tuple[Check, ...]:
     return (
         *restriction_checks.checks(Prepared(), tools.readers, tools.addresses, tools.resolver),
         *authentication.checks(tools.resolver, tools.hostname),
+        *dmarc_inbox.checks(tools.is_ours),
         *DnsListChecks(tools.resolver, tools.list_watch).checks(),
         *wanted.checks(tools.senders),
         *scanners.checks(Asker(), tools.hostname),

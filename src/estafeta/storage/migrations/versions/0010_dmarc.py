@@ -20,6 +20,14 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "dmarc_kinds",
+        sa.Column("day", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("owner", sa.String(255), nullable=False),
+        sa.Column("kinds", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("day", "owner"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "dmarc_sent",
         sa.Column("day", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("domain", sa.String(255), nullable=False),
@@ -33,11 +41,15 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(32), nullable=False),
         sa.Column("domain", sa.String(255), nullable=False),
         sa.Column("reporter", sa.String(255), nullable=False),
+        sa.Column("name", sa.String(255), nullable=False),
         sa.Column("report_id", sa.String(255), nullable=False),
         sa.Column("policy", sa.String(16), nullable=False),
         sa.Column("begin_seconds", sa.BigInteger(), nullable=False),
         sa.Column("end_seconds", sa.BigInteger(), nullable=False),
         sa.Column("received_seconds", sa.BigInteger(), nullable=False),
+        sa.Column("kinds", sa.Integer(), nullable=False),
+        sa.Column("messages", sa.BigInteger(), nullable=False),
+        sa.Column("passed", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("digest"),
     )
     op.create_index("ix_dmarc_received_received", "dmarc_received", ["received_seconds"], unique=False)
