@@ -16,6 +16,7 @@ from rich.console import Console
 from benchmarks import (
     dead_destination,
     delivery,
+    dkim,
     imap_idle,
     imap_login,
     imap_read,
@@ -25,6 +26,7 @@ from benchmarks import (
     journal_cost,
     large_mailbox,
     machine,
+    policy,
     pop3,
     queue_scale,
     relay,
@@ -50,6 +52,8 @@ PARTS: dict[str, Callable[[Bench], Section | None]] = {
     "queue_scale": queue_scale.run,
     "dead_destination": dead_destination.run,
     "journal_cost": journal_cost.run,
+    "dkim": dkim.run,
+    "policy": policy.run,
     "start": start.run,
 }
 

@@ -20,7 +20,9 @@ SOURCES = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A load of messages of OCTETS to users `first`, `first` + 1 ... in turn; `many` of them per connection or one."""
+    """A load of messages of OCTETS to users `first`, `first` + 1 ... in turn; `many` of them per connection or one.
+
+    `contents`: a file of messages to send, from a host of the domain `sender`."""
 
     sessions: int
     messages: int
@@ -28,6 +30,8 @@ class Plan:
     users: int
     first: int = 0
     domain: str = DOMAIN
+    contents: Path | None = None
+    sender: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,8 @@ class Clients:
             "-u": plan.users,
         }
         options |= {"-f": plan.first, "-D": plan.domain}
+        if plan.contents:
+            options |= {"-c": plan.contents, "-S": plan.sender}
         argv = [str(self._directory / "load"), *(str(word) for pair in options.items() for word in pair)]
         return Load(**json.loads(_output([*argv, "-d"] if plan.many else argv)))
 

@@ -1,7 +1,7 @@
 /*
  * load: a closed-loop SMTP load generator (RFC 5321), one thread, epoll.
  *
- *   load -p PORT [-s SESSIONS] [-m MESSAGES] [-l OCTETS] [-d] [-u USERS] [-f FIRST] [-D DOMAIN]
+ *   load -p PORT [-s SESSIONS] [-m MESSAGES] [-l OCTETS] [-d] [-u USERS] [-f FIRST] [-D DOMAIN] [-c FILE] [-S SENDER]
  *
  * Each of SESSIONS connections to 127.0.0.1 sends a command, waits for its reply, and only then sends the
  * next one, as a real client without PIPELINING does. Message i goes to user FIRST + i mod USERS, named u00,
@@ -9,6 +9,8 @@
  * own, and text of which no two messages carry the same stretch.
  *
  *   -d  many messages per connection (default: one message per connection, then QUIT and connect again)
+ *   -c  messages from a file, OCTETS each, one after the other and from the first again
+ *   -S  the domain of sender@ in MAIL FROM and of out. in EHLO (default: DOMAIN, and load. of it)
  *
  * Prints one line of JSON: begun (of the first connection, CLOCK_MONOTONIC), accepted, failed, secs (first
  * connection to last 250), rate, p50ms p95ms p99ms (from connect to the final 250; with -d from MAIL), cpu
@@ -50,10 +52,11 @@ static struct {
     int port, sessions, users, first;
     long messages, octets;
     bool many;
-    const char *domain;
+    const char *domain, *sender, *contents;
 } opt = {.sessions = 1, .users = 100, .messages = 1000, .octets = 4096, .domain = "bench.test"};
 
-static char *pool;
+static char *pool, *ready; /* ready: the messages of -c */
+static long ready_messages;
 static double *latency;
 static double last_accepted;
 static long started, accepted, failed, returned;
@@ -86,6 +89,18 @@ static void make_pool(void) {
         }
         memcpy(line + LINE - 2, "\r\n", 2);
     }
+}
+
+static bool read_contents(const char *path) {
+    FILE *file = fopen(path, "rb");
+    if (!file || fseek(file, 0, SEEK_END)) return false;
+    long size = ftell(file);
+    ready_messages = size / opt.octets;
+    ready = malloc(size > 0 ? size : 1);
+    rewind(file);
+    bool whole = ready && fread(ready, 1, size, file) == (size_t)size;
+    fclose(file);
+    return whole && ready_messages > 0;
 }
 
 static void watch(struct session *s, int operation, unsigned events) {
@@ -175,6 +190,14 @@ static void command(struct session *s, enum state state, int length) {
 static int user(struct session *s) { return opt.first + s->message % opt.users; }
 
 static void send_content(struct session *s) {
+    if (ready) {
+        s->state = CONTENT;
+        s->out[0] = (struct iovec){ready + s->message % ready_messages * opt.octets, opt.octets};
+        s->out[1] = (struct iovec){".\r\n", 3};
+        s->out[2].iov_len = 0;
+        flush(s);
+        return;
+    }
     char date[64];
     time_t seconds = time(NULL);
     strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S +0000", gmtime(&seconds));
@@ -198,7 +221,7 @@ static void send_content(struct session *s) {
 
 static void next_message(struct session *s) {
     if (opt.many && !s->again && !begin(s)) COMMAND(s, QUIT, "QUIT\r\n");
-    else COMMAND(s, MAIL, "MAIL FROM:<sender@%s>\r\n", opt.domain);
+    else COMMAND(s, MAIL, "MAIL FROM:<sender@%s>\r\n", opt.sender ? opt.sender : opt.domain);
 }
 
 static void replied(struct session *s, int code) {
@@ -216,7 +239,9 @@ static void replied(struct session *s, int code) {
         return;
     }
     switch (s->state) {
-    case GREETING: COMMAND(s, EHLO, "EHLO load.%s\r\n", opt.domain); break;
+    case GREETING: 
+        COMMAND(s, EHLO, "EHLO %s.%s\r\n", opt.sender ? "out" : "load", opt.sender ? opt.sender : opt.domain);
+        break;
     case EHLO: next_message(s); break;
     case MAIL: COMMAND(s, RCPT, "RCPT TO:<u%02d@%s>\r\n", user(s), opt.domain); break;
     case RCPT: COMMAND(s, DATA, "DATA\r\n"); break;
@@ -302,7 +327,7 @@ static void report(double begun) {
 }
 
 int main(int argc, char **argv) {
-    for (int o; (o = getopt(argc, argv, "p:s:m:l:du:f:D:")) > 0;) switch (o) {
+    for (int o; (o = getopt(argc, argv, "p:s:m:l:du:f:D:c:S:")) > 0;) switch (o) {
         case 'p': opt.port = atoi(optarg); break;
         case 's': opt.sessions = atoi(optarg); break;
         case 'm': opt.messages = atol(optarg); break;
@@ -311,10 +336,13 @@ int main(int argc, char **argv) {
         case 'u': opt.users = atoi(optarg); break;
         case 'f': opt.first = atoi(optarg); break;
         case 'D': opt.domain = optarg; break;
+        case 'c': opt.contents = optarg; break;
+        case 'S': opt.sender = optarg; break;
         default: return 2;
     }
     if (opt.sessions > opt.messages) opt.sessions = opt.messages;
     if (!opt.port || opt.sessions < 1 || opt.users < 1 || opt.octets > (long)POOL_LINES * LINE / 2) return 2;
+    if (opt.contents && !read_contents(opt.contents)) return 2;
     signal(SIGPIPE, SIG_IGN);
     make_pool();
     latency = calloc(opt.messages, sizeof *latency);

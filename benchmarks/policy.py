@@ -1,0 +1,127 @@
+"""What looking at mail costs: deliveries with all checks and with none, by turns on one server.
+
+The same messages both times: 4 KiB, each with a DKIM signature (RSA, 2048 bits), from a domain with SPF and DMARC. For
+the checks the client is a stranger (SPF, DKIM and DMARC pass; lists, rules, filters and Bayes as they are set up); for
+none it is in `relay.networks`, of whom nothing is asked. DNS is a server on this machine.
+"""
+
+from __future__ import annotations
+
+import imaplib
+import operator
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks import signed_mail
+from benchmarks.bench import Bench, Section, Target, judge, median
+from benchmarks.clients import Plan
+from benchmarks.estafeta_server import Estafeta, command
+from benchmarks.nameserver import NameServer
+from benchmarks.server import DOMAIN, PASSWORD
+
+_USERS = 100
+_LEAST = 0.5
+#: Until all workers know of a changed setting.
+_NOTICE_SECONDS = 1.0
+_NETWORKS = {"none": "127.0.0.0/8,::1", "all": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One load: `rate` in messages/s until the last 250."""
+
+    checks: str
+    many: bool
+    rate: float
+    cpu_per_1000: float
+    p50ms: float
+    p99ms: float
+
+
+def run(bench: Bench) -> Section | None:
+    if not bench.available([Estafeta]):
+        return None
+    key = signed_mail.make_key()
+    messages = 1500 if bench.quick else 6000
+    file = bench.new_directory() / "messages"
+    signed_mail.write(file, messages // 3, key, time.time())
+    names = NameServer(signed_mail.zone(key))
+    try:
+        with bench.running(Estafeta, _USERS) as server:
+            assert isinstance(server, Estafeta)
+            # Nothing of this is asked of the client for which checks are off; loopback has no limits either way.
+            command(server.directory, "config", "set", "dns.servers", f"127.0.0.1:{names.port}")
+            command(server.directory, "config", "set", "limits.exempt_networks", "127.0.0.0/8")
+            runs = _alternate(bench, server, file, messages)
+            _check(server)
+    finally:
+        names.close()
+    return _section(messages, runs)
+
+
+def _alternate(bench: Bench, server: Estafeta, file: Path, messages: int) -> list[Run]:
+    runs = []
+    for number in range(1 if bench.quick else 4):
+        for many in (False, True):
+            for checks in sorted(_NETWORKS, reverse=bool(number % 2)):
+                command(server.directory, "config", "set", "relay.networks", _NETWORKS[checks])
+                time.sleep(_NOTICE_SECONDS)
+                plan = Plan(50, messages, many, _USERS, contents=file, sender=signed_mail.SENDER)
+                bench.clients.load(server.smtp_port, Plan(50, 400, many, _USERS, 0, DOMAIN, file, signed_mail.SENDER))
+                cpu = server.group.cpu_seconds()
+                load = bench.clients.load(server.smtp_port, plan)
+                cpu = (server.group.cpu_seconds() - cpu) / messages * 1000
+                runs.append(Run(checks, many, load.rate, cpu, load.p50ms, load.p99ms))
+                bench.say(f"  {_words(many)}, checks {checks}: {load.rate:.0f}/s, {cpu:.2f} s CPU/1000")
+    return runs
+
+
+def _check(server: Estafeta) -> None:
+    """That all was asked, and found right. RuntimeError when it was not."""
+    with imaplib.IMAP4("127.0.0.1", server.smtp_port - 25 + 143) as client:
+        client.starttls()
+        client.login(f"u00@{DOMAIN}", PASSWORD)
+        client.select("INBOX", readonly=True)
+        _, [found] = client.search(None, "HEADER", "Authentication-Results", "dmarc=pass")
+        _, [passed] = client.search(None, "HEADER", "Authentication-Results", "dkim=pass")
+        _, [total] = client.search(None, "ALL")
+    counts = [len(one.split()) for one in (found, passed, total)]
+    if not 0.4 * counts[2] < counts[0] == counts[1] < 0.6 * counts[2]:
+        raise RuntimeError(
+            f"of {counts[2]} messages {counts[1]} passed DKIM and {counts[0]} DMARC; half of them should"
+        )
+
+
+def _words(many: bool) -> str:
+    return "many per connection" if many else "one per connection"
+
+
+def _section(messages: int, runs: list[Run]) -> Section:
+    rows, targets = [], []
+    for many in (False, True):
+        of = {checks: [run for run in runs if (run.checks, run.many) == (checks, many)] for checks in _NETWORKS}
+        rates = {checks: median(run.rate for run in some) for checks, some in of.items()}
+        for checks, some in of.items():
+            rows.append(
+                [
+                    f"50 sessions, {_words(many)}, checks: {checks}",
+                    f"{rates[checks]:,.0f}",
+                    f"{rates[checks] / rates['none']:.2f}",
+                    f"{median(run.cpu_per_1000 for run in some):.2f}",
+                    f"{median(run.p50ms for run in some):.1f}",
+                    f"{median(run.p99ms for run in some):.1f}",
+                ]
+            )
+        share = rates["all"] / rates["none"]
+        name = f"{_words(many)}: rate with all checks against none"
+        targets.append(Target(name, f"at least {_LEAST:g}", f"{share:.2f}", judge(share, _LEAST, operator.ge)))
+    return Section(
+        "policy",
+        "What looking at mail costs (Estafeta, 4 KiB messages signed with RSA-2048)",
+        ["load", "messages/s", "× without", "CPU s per 1000", "ack p50 ms", "ack p99 ms"],
+        rows,
+        [f"Medians of {len(runs) // 4} loads of {messages:,} messages each, by turns; DNS from this machine."],
+        targets,
+        [asdict(run) for run in runs],
+    )
