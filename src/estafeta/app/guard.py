@@ -7,6 +7,7 @@ from estafeta.directory.settings_model import Settings
 from estafeta.directory.settings_source import SettingsSource
 from estafeta.dns.resolver import DnsResolver
 from estafeta.mailboxes.service import Submit
+from estafeta.policy.bayes_store import BayesStore
 from estafeta.policy.checks import Check
 from estafeta.policy.dnslists import ListWatch
 from estafeta.policy.learning import Learner, all_of
@@ -36,12 +37,23 @@ class Guard:
         self.list_watch = ListWatch(clock)
         self._senders = SenderLists(database, clock)
         self.readers = Readers(database, submit, settings, clock)
-        tools = Tools(resolver, hostname, addresses.is_local, self.list_watch, self._senders, self.readers, addresses)
+        self._bayes = BayesStore(database)
+        tools = Tools(
+            resolver,
+            hostname,
+            addresses.is_local,
+            self.list_watch,
+            self._senders,
+            self.readers,
+            addresses,
+            self._bayes,
+        )
         self.checks: tuple[Check, ...] = build_checks(tools)
         self.learner = all_of(learners)
 
     def heard(self, topic: str) -> None:
         """A topic of the bus."""
+        self._bayes.heard(topic)
         if topic == SENDERS_TOPIC:
             self._senders.forget()
 

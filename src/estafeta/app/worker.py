@@ -30,6 +30,7 @@ from estafeta.app.context import WorkerContext
 from estafeta.app.dmarc_work import DmarcWork
 from estafeta.app.guard import Guard
 from estafeta.app.jobs import Jobs
+from estafeta.app.lessons import Lessons
 from estafeta.app.listening import BACKLOG
 from estafeta.app.node_key import load_node_key
 from estafeta.app.outward import Outward
@@ -188,7 +189,9 @@ class Worker:
         self._ending = threading.Event()
         chores = make_jobs(context.node, self.database, self.packs, self.settings, self._ending.is_set)
         chores += self.outward.chores(loop) + self.dmarc.jobs(loop)
-        self.jobs = Jobs(self.database, chores, holder=f"{context.config.hostname}:{os.getpid()}")
+        holder = f"{context.config.hostname}:{os.getpid()}"
+        self.jobs = Jobs(self.database, chores, holder=holder)
+        self.lessons = Lessons(self.mailboxes, self.writer.submit, self.settings, holder)
         self.tls = self._load_tls()
         self._web: Web | None = None
         self.services = [(listener, sock, self._service(listener)) for listener, sock in context.sockets]
@@ -233,6 +236,7 @@ class Worker:
             connections.abort()
         self.tracing.close()
         await self.dmarc.stop()
+        await self.lessons.stop()
         await self.outward.stop()
         await self.writer.stop()
         self._ending.set()
@@ -316,6 +320,7 @@ class Worker:
             self.tracing.heard(topic)
             self.outward.heard(topic)
             self.guard.heard(topic)
+            self.lessons.heard(topic)
 
     def _traceable(self) -> list[tuple[str, Connections]]:
         """What `estafeta trace` may follow."""
@@ -405,6 +410,7 @@ class Worker:
             self.jobs.look()
             self.outward.tick()
             self.dmarc.tick()
+            self.lessons.tick()
             self._report(lag)
             count += 1
             if count % _POLL_TICKS == 0:

@@ -290,9 +290,10 @@ def _checked(entry: Entry, telling: Telling) -> str:
     said = []
     rows = entry.detail.get("checks")
     for row in rows if isinstance(rows, list) else ():
-        if isinstance(row, list) and len(row) == 4:
-            name, points, _, reason = row
-            said.append(f"{reason} ({name}{f' {points:+.1f}' if points else ''})")
+        if isinstance(row, list) and len(row) in (4, 5):
+            name, points, _, reason = row[:4]
+            whose = f" for account {row[4]}" if len(row) == 5 else ""
+            said.append(f"{reason} ({name}{f' {points:+.1f}' if points else ''}{whose})")
     return f"checked: {entry.text}" + (f": {'; '.join(said)}" if said else "")
 
 

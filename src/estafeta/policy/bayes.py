@@ -16,9 +16,7 @@ as much as `SITE_MESSAGES` messages of the user's own. So the more a user teache
 """
 
 from array import array
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from math import exp, log
 from typing import NamedTuple
 
@@ -46,10 +44,14 @@ class Totals(NamedTuple):
 
 
 class SiteWords:
-    """What the site knows: for each bucket f(w) - 0.5, 0 where that says nothing. 4 MiB."""
+    """What the site knows: for each bucket f(w) - 0.5, 0 where that says nothing. 4 MiB. `version`: of the counts that
+    it was made from."""
 
-    def __init__(self, totals: Totals, rows: Iterable[tuple[int, int, int]] = ()) -> None:
+    def __init__(self, totals: Totals, rows: Iterable[tuple[int, int, int]] = (), version: int = 0) -> None:
         self.totals = totals
+        #: Those that the deviations of words which did not change since are from.
+        self.begun = totals
+        self.version = version
         self.deviations = array("f", bytes(4 * BUCKETS))
         self.put(rows)
 
@@ -61,27 +63,20 @@ class SiteWords:
             deviations[bucket] = deviation(ham, spam, hams, spams)
 
 
-class UserWords:
-    """What one user taught: three columns in the order of the buckets, 8 octets for each."""
+class UserWords(NamedTuple):
+    """What one user taught of the words of a message: bucket -> good messages with it, spam."""
 
-    def __init__(self, totals: Totals, rows: Sequence[tuple[int, int, int]], version: int = 0) -> None:
-        self.totals = totals
-        self.version = version
-        self.buckets = array("I", (row[0] for row in rows))
-        self.ham = array("H", (min(row[1], 65535) for row in rows))
-        self.spam = array("H", (min(row[2], 65535) for row in rows))
-
-    def __len__(self) -> int:
-        return len(self.buckets)
+    totals: Totals
+    counts: Mapping[int, tuple[int, int]]
 
 
 def deviation(ham: int, spam: int, hams: int, spams: int, x: float = UNKNOWN, s: float = STRENGTH) -> float:
     """f(w) - 0.5 of a word that `ham` of `hams` good messages and `spam` of `spams` bad ones had; 0 for a weak one."""
     number = ham + spam
-    if not number:
-        return x - 0.5
-    bad, good = spam / spams, ham / hams
-    found = (s * x + number * bad / (bad + good)) / (s + number) - 0.5
+    found = x - 0.5
+    if number:
+        bad, good = spam / spams, ham / hams
+        found = (s * x + number * bad / (bad + good)) / (s + number) - 0.5
     if -LEAST_DEVIATION < found < LEAST_DEVIATION:
         return 0.0
     return max(-_MOST_DEVIATION, min(_MOST_DEVIATION, found))
@@ -90,15 +85,15 @@ def deviation(ham: int, spam: int, hams: int, spams: int, x: float = UNKNOWN, s:
 def deviations(buckets: Sequence[int], site: SiteWords | None, user: UserWords | None = None) -> list[float]:
     """f(w) - 0.5 of each word, in their order."""
     found = list(map(site.deviations.__getitem__, buckets)) if site is not None else [0.0] * len(buckets)
-    if user is None or not len(user):
+    if user is None:
         return found
-    own, ham, spam = user.buckets, user.ham, user.spam
+    counts = user.counts
     hams, spams = max(1, user.totals.ham), max(1, user.totals.spam)
     strength = STRENGTH if site is None else SITE_MESSAGES
-    last = len(own)
-    for index, place in enumerate(map(partial(bisect_left, own), buckets)):
-        if place < last and own[place] == buckets[index]:
-            found[index] = deviation(ham[place], spam[place], hams, spams, 0.5 + found[index], strength)
+    for index, bucket in enumerate(buckets):
+        counted = counts.get(bucket)
+        if counted is not None:
+            found[index] = deviation(*counted, hams, spams, 0.5 + found[index], strength)
     return found
 
 

@@ -3,8 +3,13 @@
 What was learnt is remembered with its words, so that the opposite takes back exactly that: learning and forgetting
 leaves the counts as they were. Counts are rows; the version of the site's tells workers which to read again
 (policy.bayes_store).
+
+A lesson that people gave waits in `learn_queue` (mailboxes.lessons). Its row goes in the transaction that counts it,
+and only if that finds the row as it was read: a crash leaves it there or has it counted, never both, whoever learns at
+the same time.
 """
 
+import hashlib
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +18,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, insert, select, text, update
 
 from estafeta.mailboxes.lessons import Lesson
+from estafeta.mailboxes.tables import learn_queue
 from estafeta.policy.bayes_tables import bayes_changes, bayes_counts, bayes_learnt, bayes_totals
 from estafeta.storage.commit import Item
 from estafeta.storage.database import Transaction
@@ -21,22 +27,30 @@ from estafeta.storage.prepared import Prepared, Query
 SITE = 0
 """The account that the site's words belong to; nobody has it."""
 TOPIC = "bayes"
-"""On the bus: what is known has changed."""
-KEPT_CHANGES = 500
-"""Versions that a worker may be behind without reading all."""
+"""On the bus, as `bayes:ACCOUNT`: what is known has changed."""
+KEPT_CHANGES = 100
+"""Versions that a worker may be behind without reading all: some 10 KiB each."""
 
 
 class Taught(NamedTuple):
     """A message to learn. `account_id`: who says it; `SITE`: nobody, it is learnt for the site alone. `content_id`:
-    which message, so that it counts once and can be taken back; 0: it is not remembered. `day`: days since 1970.
-    `site_most`: lessons that this account may teach the site on one day."""
+    which message, so that it counts once and can be taken back; 0: it is known by its words alone (`fingerprint`).
+    `buckets`: its words; None: the content is gone, and the words are those that were learnt from it before, if any.
+    `day`: days since 1970. `site_most`: lessons that this account may teach the site on one day; None: any number.
+    `queued_ms`: this is the row of `learn_queue` with that time; 0: of none."""
 
     account_id: int
     content_id: int
     lesson: Lesson
-    buckets: Sequence[int]
+    buckets: Sequence[int] | None
     day: int
-    site_most: int = 1_000_000_000
+    site_most: int | None = None
+    queued_ms: int = 0
+
+
+def fingerprint(buckets: Sequence[int]) -> int:
+    """The number of a message that is known by its words alone: below 0, where no content has its number."""
+    return -1 - (int.from_bytes(hashlib.blake2b(pack(buckets), digest_size=8).digest()) >> 1)
 
 
 def learn(tx: Transaction, items: Sequence[Item]) -> list[bool]:
@@ -77,8 +91,10 @@ class _Known:
                 found = more[bucket] = [0, 0]
             found[spam] += number
 
-    def count_today(self, day: int, most: int) -> bool:
+    def count_today(self, day: int, most: int | None) -> bool:
         """Whether one more is allowed on this day; counts it."""
+        if most is None:
+            return True
         if day != self.day:
             self.day, self.today = day, 0
         if self.today >= most:
@@ -99,42 +115,60 @@ class _Batch:
 
     def take(self, wanted: Taught) -> bool:
         """Learn one message."""
-        self._day = max(self._day, wanted.day)
-        key = (wanted.account_id, wanted.content_id)
-        before = self._recall(*key)
-        if wanted.lesson is Lesson.FORGET and before is None:
+        if wanted.queued_ms and not self._dequeue(wanted):
             return False
-        spam = wanted.lesson is Lesson.SPAM
-        if before is not None and wanted.lesson is not Lesson.FORGET and before[0] == spam:
+        self._day = max(self._day, wanted.day)
+        lesson, words = wanted.lesson, wanted.buckets
+        account, content = wanted.account_id, wanted.content_id or fingerprint(words or ())
+        before = self._recall(account, content)
+        if words is None:
+            if before is None:
+                return False
+            words = unpack(before[2])
+        spam = lesson is Lesson.SPAM
+        if before is not None and lesson is not Lesson.FORGET and before[0] == spam:
             return False
         if before is not None:
-            self._take_back(*key, before)
-        if wanted.account_id != SITE and (guess := self._recall(SITE, wanted.content_id)) is not None:
-            # A person knows better than what was learnt automatically.
-            self._take_back(SITE, wanted.content_id, guess)
-        if wanted.lesson is not Lesson.FORGET:
-            return self._learn(wanted, spam)
-        return True
+            self._take_back(account, content, before)
+        if account != SITE:
+            self._drop_guess(words)
+        if lesson is Lesson.FORGET:
+            return before is not None
+        return self._learn(wanted, content, words, spam)
 
-    def _learn(self, wanted: Taught, spam: bool) -> bool:
+    def _dequeue(self, wanted: Taught) -> bool:
+        """Whether the lesson was still to be learnt."""
+        return bool(
+            _DEQUEUE.run(
+                self._tx,
+                account=wanted.account_id,
+                content=wanted.content_id,
+                said=wanted.lesson.value,
+                at=wanted.queued_ms,
+            )
+        )
+
+    def _drop_guess(self, words: Sequence[int]) -> None:
+        """A person knows better than what was learnt of the same words without one."""
+        number = fingerprint(words)
+        guess = self._recall(SITE, number)
+        if guess is not None:
+            self._take_back(SITE, number, guess)
+
+    def _learn(self, wanted: Taught, content_id: int, words: Sequence[int], spam: bool) -> bool:
         own = self._known[wanted.account_id]
         in_site = own.count_today(wanted.day, wanted.site_most)
         if wanted.account_id == SITE:
             if not in_site:
                 return False
         elif in_site:
-            self._known[SITE].add(wanted.buckets, spam, 1)
-        own.add(wanted.buckets, spam, 1)
-        if wanted.content_id:
-            _REMEMBER.many(
-                self._tx,
-                [(wanted.account_id, wanted.content_id, spam, in_site, wanted.day, pack(wanted.buckets))],
-            )
+            self._known[SITE].add(words, spam, 1)
+        own.add(words, spam, 1)
+        row = (wanted.account_id, content_id, bool(spam), in_site, wanted.day, pack(words))
+        _REMEMBER.many(self._tx, [row])
         return True
 
     def _recall(self, account_id: int, content_id: int) -> tuple[bool, bool, bytes] | None:
-        if not content_id:
-            return None
         found: tuple[bool, bool, bytes] | None = _RECALL.first(self._tx, account_id, content_id)
         return found
 
@@ -152,12 +186,14 @@ class _Batch:
             if known.changed:
                 self._write_counts(account_id, known)
                 self._write_totals(account_id, known)
-                self._tx.announce(TOPIC)
+                self._tx.announce(f"{TOPIC}:{account_id}")
 
     def _write_counts(self, account_id: int, known: _Known) -> None:
         changed = sorted((bucket, more) for bucket, more in known.more.items() if more != [0, 0])
         less = [
-            (-min(0, ham), -min(0, spam), account_id, bucket) for bucket, (ham, spam) in changed if min(ham, spam) < 0
+            (*(2 * (-min(0, ham),)), *(2 * (-min(0, spam),)), account_id, bucket)
+            for bucket, (ham, spam) in changed
+            if min(ham, spam) < 0
         ]
         more = [
             (account_id, bucket, max(0, ham), max(0, spam), self._day)
@@ -166,9 +202,9 @@ class _Batch:
         ]
         _LESS.many(self._tx, less)
         _MORE.many(self._tx, more)
-        _NONE_LEFT.many(self._tx, [row[2:] for row in less])
+        _NONE_LEFT.many(self._tx, [row[4:] for row in less])
         known.version += 1
-        if account_id == SITE and changed:
+        if account_id == SITE:
             _CHANGED.many(self._tx, [(known.version, pack(bucket for bucket, _ in changed))])
             _OLD_CHANGES.run(self._tx, below=known.version - KEPT_CHANGES)
 
@@ -217,6 +253,15 @@ _FORGET = Prepared(
     "account",
     "content",
 )
+_q = learn_queue.c
+_DEQUEUE = Query(
+    delete(learn_queue).where(
+        _q.account_id == bindparam("account"),
+        _q.content_id == bindparam("content"),
+        _q.lesson == bindparam("said"),
+        _q.at_ms == bindparam("at"),
+    )
+)
 _MORE = Prepared(
     text(
         "INSERT INTO bayes_counts (account_id, bucket, ham, spam, day) VALUES (:account, :bucket, :ham, :spam, :day)"
@@ -242,9 +287,7 @@ _LESS = Prepared(
     "bucket",
 )
 _NONE_LEFT = Prepared(
-    delete(bayes_counts).where(
-        _c.account_id == bindparam("account"), _c.bucket == bindparam("bucket"), _c.ham == 0, _c.spam == 0
-    ),
+    text("DELETE FROM bayes_counts WHERE account_id = :account AND bucket = :bucket AND ham = 0 AND spam = 0"),
     "account",
     "bucket",
 )

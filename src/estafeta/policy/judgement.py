@@ -61,9 +61,11 @@ class Judgement(NamedTuple):
         return self.score_for(account_id) >= self.junk_score
 
     def records(self, ident: int, sender: str, peer: str) -> tuple[Record, ...]:
-        """What the journal says of the checks: one record, with each reason and its points."""
+        """What the journal says of the checks: one record, with each reason and its points, and whose mailbox it is
+        about where that is one only."""
         told = [
             [verdict.check, round(verdict.score, 2), verdict.action.name.lower(), verdict.reason[:300]]
+            + ([verdict.account] if verdict.account else [])
             for verdict in self.verdicts
             if verdict.reason
         ]

@@ -6,7 +6,8 @@ Within a stage all lookups run together; the order is that of verdicts, in the j
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from estafeta.policy import authentication, dmarc_inbox, restriction_checks, wanted
+from estafeta.policy import authentication, bayes_check, dmarc_inbox, restriction_checks, wanted
+from estafeta.policy.bayes_store import BayesStore
 from estafeta.policy.checks import Check
 from estafeta.policy.dnslists import DnsListChecks, ListWatch
 from estafeta.policy.readers import Readers
@@ -29,6 +30,7 @@ class Tools:
     senders: SenderLists
     readers: Readers
     addresses: AddressBook
+    bayes: BayesStore
 
 
 def build_checks(tools: Tools) -> tuple[Check, ...]:
@@ -39,5 +41,6 @@ def build_checks(tools: Tools) -> tuple[Check, ...]:
         *dmarc_inbox.checks(tools.is_ours),
         *DnsListChecks(tools.resolver, tools.list_watch).checks(),
         *wanted.checks(tools.senders),
+        *bayes_check.checks(tools.bayes),
         *scanners.checks(Asker(), tools.hostname),
     )

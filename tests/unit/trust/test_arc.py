@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 import dkim as dkimpy
 import pytest
-from signed_kit import BODY, HEADER, NOW, ed25519_key, hand_signed, rsa_key, whole, zone
 from test_dkim_sign import private
-from zone_kit import TIMEOUT, Zone, run
 
 from estafeta.trust import arc
 from estafeta.trust.arc import MAX_LOOKUPS, ArcResult, ArcSet, ChainStatus
@@ -14,6 +12,8 @@ from estafeta.trust.arcseal import seal
 from estafeta.trust.arcsets import MAX_SETS
 from estafeta.trust.fields import MAX_HEADER_OCTETS
 from estafeta.trust.signingkey import SigningKey
+from signed_kit import BODY, HEADER, NOW, ed25519_key, hand_signed, rsa_key, whole, zone
+from zone_kit import TIMEOUT, Zone, run
 
 SEALERS = (
     rsa_key("one.example", "s1"),

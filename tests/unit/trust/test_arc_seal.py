@@ -4,7 +4,6 @@ import dkim as dkimpy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from signed_kit import BODY, HEADER, NOW, ed25519_key, hand_signed, rsa_key, whole
 from test_arc import CHAIN, SEALERS, lines, sealed, validate
 from test_dkim_sign import FIELDS, LINES, made, text_of
 
@@ -12,6 +11,7 @@ from estafeta.trust.arc import ChainStatus
 from estafeta.trust.arcseal import seal
 from estafeta.trust.arcsets import MAX_SETS
 from estafeta.trust.fields import MAX_HEADER_OCTETS
+from signed_kit import BODY, HEADER, NOW, ed25519_key, hand_signed, rsa_key, whole
 
 OURS = rsa_key("one.example", "s1")
 AUTH = "mx.one.example; spf=pass smtp.mailfrom=example.com; dkim=pass header.d=example.com"

@@ -6,11 +6,11 @@ It is read from `arc_test_suite/` in the cache that `vectors_kit` describes; eve
 from typing import Any
 
 import pytest
-from signed_kit import whole
-from zone_kit import Zone, run
 
 from estafeta.trust import arc
+from signed_kit import whole
 from vectors_kit import kept_file
+from zone_kit import Zone, run
 
 yaml = pytest.importorskip("yaml")
 
