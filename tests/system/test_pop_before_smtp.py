@@ -18,7 +18,8 @@ READER, OTHER, BLOCKED = "127.4.4.4", "127.4.4.5", "127.6.6.6"
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabThread]:
     with LabThread(tmp_path_factory.mktemp("lab")) as made:
-        made.site("far.test")
+        made.names.add("pc.reader.test", a=[READER])
+        made.names.add_ptr(READER, "pc.reader.test")
         yield made
 
 
@@ -76,12 +77,16 @@ def read_by_pop(server: Server, peer: str) -> None:
 
 
 def test_who_read_mail_may_relay_for_a_time(server: Server, lab: LabThread) -> None:
+    far = lab.site("far.test")
     assert code(server, READER) == 550
     read_by_pop(server, READER)
     wait_until(lambda: code(server, READER) == 250)
     # Whichever of the workers takes the connection.
     assert {code(server, READER) for _ in range(20)} == {250}
     assert {code(server, OTHER) for _ in range(5)} == {550}
+    with smtplib.SMTP("127.0.0.1", server.port(25), "client.test", 10, (READER, 0)) as client:
+        client.sendmail("alice@example.test", "x@far.test", b"Subject: on the road\r\n\r\nx\r\n")
+    assert b"Received: from client.test (pc.reader.test [127.4.4.4])" in far.wait(1)[0].content
     jump(server, lab, "14m")
     assert code(server, READER) == 250
     jump(server, lab, "2m")

@@ -175,6 +175,7 @@ def _examine_store(node: Node, found: Findings) -> int:
     """Look at the store; returns how many MiB must stay free on its disk."""
     from estafeta.app.stores import open_site
     from estafeta.directory.settings import Settings
+    from estafeta.policy.restrictions import warnings
     from estafeta.storage import migrate
 
     fallback = Settings().store.minimum_free_mib
@@ -185,6 +186,9 @@ def _examine_store(node: Node, found: Findings) -> int:
         migrate.check(node.database_url)
         with open_site(node) as site:
             found.problems.extend(site.settings.problems)
+            said = warnings(site.settings.current)
+            found.problems.extend(said.problems)
+            found.notes.extend(said.notes)
             _examine_queue(site, found)
             return site.settings.current.store.minimum_free_mib
     except EstafetaError as error:

@@ -161,6 +161,11 @@ class Smtp(Section):
     advertise_tls_networks: tuple[Network, ...] = Field(
         default=("0.0.0.0/0", "::/0"), description="Clients that are offered STARTTLS; leave out those with broken TLS."
     )
+    host_lookup_networks: tuple[Network, ...] = Field(
+        default=("0.0.0.0/0", "::/0"),
+        description="Clients whose name is looked up in DNS, for the log, the Received field and checks. Names that "
+        "restrict.names and relay.names need are looked up all the same.",
+    )
     auth: bool = Field(default=False, description="Offer AUTH on port 25 at all; people send through 587 and 465.")
     chunking: bool = Field(default=True, description="Offer CHUNKING and BINARYMIME (RFC 3030).")
     smtputf8: bool = Field(default=True, description="Offer SMTPUTF8 (RFC 6531): addresses in any script.")

@@ -42,14 +42,21 @@ _DMARC_FAILED = 1.5
 
 Draw = Callable[[], float]
 Found = TypeVar("Found")
+Wanted = Callable[[Facts, Settings], bool]
 
 
-def checks(resolver: Lookups, hostname: str, draw: Draw = random.random) -> tuple[Check, ...]:
-    """The five, in their order. `draw` as of `dmarc.evaluate`."""
+def checks(
+    resolver: Lookups,
+    hostname: str,
+    draw: Draw = random.random,
+    *,
+    name_wanted: Wanted = lambda facts, settings: True,
+) -> tuple[Check, ...]:
+    """The five, in their order. `draw` as of `dmarc.evaluate`; `name_wanted`: whether a client's name is looked up."""
     keys = KeyCache()
     return (
         Check("client-name", Stage.CONNECT, "the name of the client, confirmed both ways (iprev)", judge_name,
-              partial(_find_client_name, resolver), light=True),
+              partial(_find_client_name, resolver, name_wanted), light=True),
         Check("spf", Stage.MAIL, "SPF of the sender's domain, or of HELO (RFC 7208)", judge_spf,
               partial(_find_spf, resolver, hostname), light=True),
         Check("dkim", Stage.HEADERS, "DKIM signatures (RFC 6376)", judge_dkim, partial(_find_dkim, resolver, keys),
@@ -94,8 +101,8 @@ def name_of(facts: Facts) -> ClientName | None:
 # Lookups
 
 
-async def _find_client_name(resolver: Lookups, facts: Facts, settings: Settings) -> ClientName:
-    return await find_client_name(facts.peer, resolver)
+async def _find_client_name(resolver: Lookups, wanted: Wanted, facts: Facts, settings: Settings) -> ClientName | None:
+    return await find_client_name(facts.peer, resolver) if wanted(facts, settings) else None
 
 
 async def _find_spf(resolver: Lookups, hostname: str, facts: Facts, settings: Settings) -> SpfResult:

@@ -61,6 +61,7 @@ class Restrictions:
         self.near_domains = Names(relay.near_domains)
         self.sender_domains = Names(relay.sender_domains)
         self.authorised = Senders(restrict.authorised) if restrict.verify_identity else None
+        self.host_lookup = Networks(settings.smtp.host_lookup_networks)
         self.accept_senders = Senders(restrict.accept_senders)
 
     # what the client alone decides
@@ -70,6 +71,10 @@ class Restrictions:
         """Whether names of clients have to be looked up."""
         refusing = self.connections is ConnectionRule.LISTED and bool(self.refused_names)
         return refusing or (self.allow in _BY_LIST and bool(self.listed_names))
+
+    def wants_name(self, peer: str) -> bool:
+        """Whether the name of a client is looked up (Exim's host_lookup)."""
+        return self.uses_names or peer in self.host_lookup
 
     @property
     def uses_readers(self) -> bool:

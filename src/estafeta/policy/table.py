@@ -35,9 +35,14 @@ class Tools:
 
 def build_checks(tools: Tools) -> tuple[Check, ...]:
     """The table, to be made once for each worker."""
+    rules = Prepared()
     return (
-        *restriction_checks.checks(Prepared(), tools.readers, tools.addresses, tools.resolver),
-        *authentication.checks(tools.resolver, tools.hostname),
+        *restriction_checks.checks(rules, tools.readers, tools.addresses, tools.resolver),
+        *authentication.checks(
+            tools.resolver,
+            tools.hostname,
+            name_wanted=lambda facts, settings: rules(settings).wants_name(facts.peer),
+        ),
         *dmarc_inbox.checks(tools.is_ours),
         *DnsListChecks(tools.resolver, tools.list_watch).checks(),
         *wanted.checks(tools.senders),

@@ -301,6 +301,14 @@ def test_only_what_the_settings_ask_for_is_looked_up():
     assert Restrictions(settings_of("none", "listed", "relay")).uses_names
 
 
+def test_names_of_clients_are_looked_up_where_that_is_wanted():
+    quiet = {"smtp": {"host_lookup_networks": ("192.0.2.0/24",)}}
+    rules = Restrictions(Settings.model_validate(quiet))
+    assert [rules.wants_name(peer) for peer in ("192.0.2.1", "203.0.113.1")] == [True, False]
+    needed = Restrictions(Settings.model_validate({**quiet, "restrict": {"names": ("bad.test",)}}))
+    assert needed.wants_name("203.0.113.1")
+
+
 def test_sessions_under_way_may_have_older_settings():
     prepared, one, other = Prepared(), Settings(), settings_of("none", "none", "none")
     assert prepared(one) is prepared(one)

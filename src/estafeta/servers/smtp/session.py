@@ -21,6 +21,7 @@ from estafeta.net.pump import Pump
 from estafeta.policy.checks import Stage
 from estafeta.policy.judgement import RefusedError
 from estafeta.policy.recipient import check_address, check_recipient
+from estafeta.policy.restrictions import client_name
 from estafeta.policy.sender import check_sender
 from estafeta.policy.verdict import Verdict, rejected
 from estafeta.protocols.sasl import NeedPassword, PasswordResult, Reason
@@ -396,9 +397,10 @@ class SmtpSession:
 
     def _acknowledge(self, receipt: Receipt, size: int) -> None:
         log.info(
-            "accepted id=%s peer=%s from=<%s> to=%d size=%d",
+            "accepted id=%s peer=%s name=%s from=<%s> to=%d size=%d",
             receipt.ident,
             self._pump.peer,
+            client_name(self._screening.facts).name,
             self._sender or "",
             len(self._recipients),
             size,
@@ -538,6 +540,7 @@ class SmtpSession:
             ),
             helo=self._helo if not hidden else "localhost",
             client=pump.peer if not hidden else "127.0.0.1",
+            client_name=client_name(self._screening.facts).name if not hidden else "",
             peer=pump.peer,
             login=self._account.address if self._account is not None else "",
             tls=_tls_words(tls) if tls is not None else None,
