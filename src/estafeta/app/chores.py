@@ -9,6 +9,7 @@ from estafeta.app.daylog import day_of, remove_old
 from estafeta.app.jobs import DAY, HOUR, Job
 from estafeta.directory.settings import SiteSettings
 from estafeta.journal.receivers import tend
+from estafeta.policy import experience_store, greylist
 from estafeta.policy.readers import forget_readers
 from estafeta.queue.operating import prune
 from estafeta.storage.commit import Item
@@ -59,11 +60,16 @@ def make_jobs(
         with database.write() as tx:
             forget_readers(tx, clock())
 
+    def senders() -> None:
+        greylist.prune(database, clock(), settings.current.spam.greylist_days)
+        experience_store.prune(database, clock())
+
     # Logs are each node's own.
     return [
         Job(f"logs-{node.config.hostname}", DAY, logs),
         Job("compact", HOUR, compaction),
         Job("queue-memory", HOUR, queue_memory),
+        Job("senders", HOUR, senders),
         Job("journal-receivers", HOUR, receivers),
         Job("restrictions", HOUR, restrictions),
     ]

@@ -9,11 +9,9 @@ from estafeta.dns.resolver import DnsResolver
 from estafeta.mailboxes.service import Submit
 from estafeta.policy.bayes_store import BayesStore
 from estafeta.policy.checks import Check
-from estafeta.policy.dnslists import ListWatch
 from estafeta.policy.learning import Learner, all_of
 from estafeta.policy.readers import Readers
-from estafeta.policy.senderlists import TOPIC as SENDERS_TOPIC
-from estafeta.policy.senderlists import SenderLists
+from estafeta.policy.strangers import Strangers
 from estafeta.policy.table import Tools, build_checks
 from estafeta.storage.database import Database
 from estafeta.trust.lookups import Lookups
@@ -34,28 +32,29 @@ class Guard:
         submit: Submit | None,
         learners: tuple[Learner, ...] = (),
     ) -> None:
-        self.list_watch = ListWatch(clock)
-        self._senders = SenderLists(database, clock)
+        self._strangers = Strangers(resolver, database, settings, submit, clock)
         self.readers = Readers(database, submit, settings, clock)
         self._bayes = BayesStore(database)
         tools = Tools(
             resolver,
             hostname,
             addresses.is_local,
-            self.list_watch,
-            self._senders,
+            self._strangers,
             self.readers,
             addresses,
             self._bayes,
         )
         self.checks: tuple[Check, ...] = build_checks(tools)
-        self.learner = all_of(learners)
+        self.learner = all_of((*self._strangers.learners(), *learners))
 
     def heard(self, topic: str) -> None:
         """A topic of the bus."""
         self._bayes.heard(topic)
-        if topic == SENDERS_TOPIC:
-            self._senders.forget()
+        self._strangers.heard(topic)
+
+    def tick(self) -> None:
+        """Every second."""
+        self._strangers.tick()
 
 
 def guard_of(site: Site, settings: Settings) -> Guard:

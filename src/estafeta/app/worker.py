@@ -411,6 +411,7 @@ class Worker:
             self.outward.tick()
             self.dmarc.tick()
             self.lessons.tick()
+            self.guard.tick()
             self._report(lag)
             count += 1
             if count % _POLL_TICKS == 0:

@@ -6,16 +6,15 @@ Within a stage all lookups run together; the order is that of verdicts, in the j
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from estafeta.policy import authentication, bayes_check, dmarc_inbox, restriction_checks, wanted
+from estafeta.policy import authentication, bayes_check, dmarc_inbox, restriction_checks
 from estafeta.policy.bayes_store import BayesStore
 from estafeta.policy.checks import Check
-from estafeta.policy.dnslists import DnsListChecks, ListWatch
 from estafeta.policy.readers import Readers
 from estafeta.policy.restriction_checks import AddressBook
 from estafeta.policy.restrictions import Prepared
 from estafeta.policy.scanners import checks as scanners
 from estafeta.policy.scanners.asking import Asker
-from estafeta.policy.senderlists import SenderLists
+from estafeta.policy.strangers import Strangers
 from estafeta.trust.lookups import Lookups
 
 
@@ -26,8 +25,7 @@ class Tools:
     resolver: Lookups
     hostname: str
     is_ours: Callable[[str], bool]
-    list_watch: ListWatch
-    senders: SenderLists
+    strangers: Strangers
     readers: Readers
     addresses: AddressBook
     bayes: BayesStore
@@ -44,8 +42,7 @@ def build_checks(tools: Tools) -> tuple[Check, ...]:
             name_wanted=lambda facts, settings: rules(settings).wants_name(facts.peer),
         ),
         *dmarc_inbox.checks(tools.is_ours),
-        *DnsListChecks(tools.resolver, tools.list_watch).checks(),
-        *wanted.checks(tools.senders),
         *bayes_check.checks(tools.bayes),
         *scanners.checks(Asker(), tools.hostname),
+        *tools.strangers.checks(),
     )

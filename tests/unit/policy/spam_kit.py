@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from concurrent.futures import Future
+from typing import Any, TypeVar, cast
 
 from estafeta.core.ids import AccountId
 from estafeta.directory.model import LocalTarget, Resolution, Status
 from estafeta.directory.settings_model import Settings
 from estafeta.dns.values import Answer, DnsStatus, Mx
 from estafeta.mail.address import Address, parse_address
+from estafeta.mailboxes.service import Submit
 from estafeta.policy.chain import Chain
 from estafeta.policy.checks import Check, Stage
 from estafeta.policy.content import Content
@@ -16,6 +18,8 @@ from estafeta.policy.facts import Facts
 from estafeta.policy.judgement import Judgement
 from estafeta.policy.verdict import Verdict
 from estafeta.servers.smtp.screening import Screening
+from estafeta.storage.commit import Item, Operation
+from estafeta.storage.database import Database
 from estafeta.trust.dkim import DkimResult, DkimWord
 from estafeta.trust.spf import SpfResult
 from estafeta.trust.spfrecord import SpfStatus
@@ -37,6 +41,18 @@ class FakeClock:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
+
+
+def committing(database: Database) -> Submit:
+    """A group commit that is done at once."""
+
+    def submit(operation: Operation, payload: Any, contents: Sequence[Any]) -> "asyncio.Future[Any]":
+        done: Future[Any] = Future()
+        with database.write() as tx:
+            done.set_result(operation(tx, [Item(payload, ())])[0])
+        return cast("asyncio.Future[Any]", done)
+
+    return submit
 
 
 def settings(**spam: Any) -> Settings:

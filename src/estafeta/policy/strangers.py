@@ -1,0 +1,55 @@
+"""Everything that tells spam from mail, put together: the checks of strangers' mail in their order, what they ask, and
+what learns from what they say. One for each worker."""
+
+from estafeta.core.clock import Clock
+from estafeta.directory.settings_source import SettingsSource
+from estafeta.mailboxes.service import Submit
+from estafeta.policy import greylist, reputation, wanted
+from estafeta.policy.checks import Check
+from estafeta.policy.dnslists import DnsListChecks, ListWatch
+from estafeta.policy.experience_store import ExperienceStore
+from estafeta.policy.greylist import GreylistStore
+from estafeta.policy.learning import Learner
+from estafeta.policy.senderlists import TOPIC, SenderLists
+from estafeta.storage.database import Database
+from estafeta.trust.lookups import Lookups
+
+
+class Strangers:
+    """`submit`: how what is learnt is made durable; without it nothing is."""
+
+    def __init__(
+        self, resolver: Lookups, database: Database, settings: SettingsSource, submit: Submit | None, clock: Clock
+    ) -> None:
+        self._resolver = resolver
+        self._settings = settings
+        self._watch = ListWatch(clock)
+        self._senders = SenderLists(database, clock)
+        self._experience = ExperienceStore(database, submit, clock)
+        self._greylist = GreylistStore(database, submit, clock)
+
+    def checks(self) -> tuple[Check, ...]:
+        """The rows. What they say may wait for all others: they belong behind them."""
+        return (
+            *DnsListChecks(self._resolver, self._watch).checks(),
+            *reputation.checks(self._experience),
+            *wanted.checks(self._senders),
+            *greylist.checks(self._greylist),
+        )
+
+    def learners(self) -> tuple[Learner, ...]:
+        """What is told of every message."""
+        return (
+            reputation.learner(self._experience, self._settings),
+            greylist.learner(self._greylist, self._settings),
+        )
+
+    def tick(self) -> None:
+        """Every second: what was learnt goes to the writer."""
+        self._experience.flush(self._settings.current.spam.reputation_half_life_days)
+        self._greylist.flush()
+
+    def heard(self, topic: str) -> None:
+        """A topic of the bus."""
+        if topic == TOPIC:
+            self._senders.forget()
