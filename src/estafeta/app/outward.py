@@ -18,15 +18,18 @@ from estafeta.app.context import WorkerContext
 from estafeta.app.jobs import DAY, Job
 from estafeta.app.notes import Notes
 from estafeta.app.reports import report_message
+from estafeta.app.signing import key_job
 from estafeta.certificates.store import CertificateStore
 from estafeta.core.clock import LabClock
 from estafeta.core.errors import EstafetaError
 from estafeta.delivery.connection_options import Credentials
 from estafeta.delivery.courier import Courier
 from estafeta.delivery.joining import Joiner
+from estafeta.delivery.keyring import KeyRing
 from estafeta.delivery.notices import Notifier
 from estafeta.delivery.outfit import Outfit
 from estafeta.delivery.ownaddresses import OwnAddresses
+from estafeta.delivery.signing import Signer
 from estafeta.delivery.tlscontexts import TlsContexts
 from estafeta.delivery.tlspolicy import TlsPolicies
 from estafeta.delivery.tlsreports import TlsReporter
@@ -36,6 +39,8 @@ from estafeta.directory.model import Resolution
 from estafeta.directory.resolver import Resolver
 from estafeta.directory.service import Directory
 from estafeta.directory.settings import SiteSettings
+from estafeta.directory.signingkeys import TOPIC as KEYS_TOPIC
+from estafeta.directory.signingkeys import SigningKeys
 from estafeta.dns.resolver import DnsResolver
 from estafeta.intake.accept import Intake
 from estafeta.intake.conditions import owner_of
@@ -124,6 +129,8 @@ class Outward:
         self.policies = TlsPolicies(mailboxes.database, submit, self.dns, settings, self.clock, contexts)
         self.tls_results = TlsResults(submit, settings, self.clock)
         self._credentials = HostCredentials(mailboxes.database, node_key, self.clock)
+        self._signing_keys = SigningKeys(mailboxes.database, node_key, self.clock)
+        self._signer = Signer(KeyRing(self._signing_keys), settings, hostname, self.clock)
         agent = ListAgent(
             directory=directory,
             settings=settings,
@@ -158,6 +165,7 @@ class Outward:
             new_ident=self._new_ident,
             clock=self.clock,
             watch=watch,
+            signer=self._signer,
         )
         self.courier = Courier(self.outfit, f"{hostname}:{context.index}")
         self.batches = Batches(self.courier, f"{hostname}:{context.index}")
@@ -203,6 +211,7 @@ class Outward:
         self.planner.use(current, self._routes)
         self.dns.use(current.dns, current.routing.host_table)
         self.notes.recording = Recording(current.journal.level)
+        self._signer.forget()
         self.batches.use()
         self.courier.use()
 
@@ -210,6 +219,7 @@ class Outward:
         """The directory changed."""
         self._routes = self._build_routes()
         self.planner.routes = self._routes
+        self._signer.forget()
 
     def reload(self) -> None:
         """Certificates may have changed."""
@@ -224,6 +234,8 @@ class Outward:
             self.courier.more_for(int(topic.removeprefix("queue:")))
         elif topic == BATCH_TOPIC:
             self.batches.begin()
+        elif topic == KEYS_TOPIC:
+            self._signer.forget()
 
     def tick(self) -> None:
         """Every second."""
@@ -251,8 +263,8 @@ class Outward:
         made = await asyncio.to_thread(make)
         await self._submit(accept, (made.acceptance,), (made.content,))
 
-    def chores(self, loop: asyncio.AbstractEventLoop) -> list[Job]:
-        """Daily work that sends mail. Each runs in a thread."""
+    def chores(self, loop: asyncio.AbstractEventLoop, stopping: Callable[[], bool]) -> list[Job]:
+        """Work of every day that sends mail, or decides how it is sent. Each runs in a thread."""
 
         def statistics() -> None:
             to = self._settings.current.journal.report_to
@@ -272,6 +284,7 @@ class Outward:
             Job("daily-report", DAY, statistics),
             Job("tls-reports", DAY, tls_reports),
             Job("held-posts", DAY, held_posts),
+            key_job(self._signing_keys, self._settings, self.clock, stopping),
         ]
 
     def _look_at_clock(self) -> None:

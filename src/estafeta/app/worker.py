@@ -188,7 +188,7 @@ class Worker:
         )
         self._ending = threading.Event()
         chores = make_jobs(context.node, self.database, self.packs, self.settings, self._ending.is_set)
-        chores += self.outward.chores(loop) + self.dmarc.jobs(loop)
+        chores += self.outward.chores(loop, self._ending.is_set) + self.dmarc.jobs(loop)
         holder = f"{context.config.hostname}:{os.getpid()}"
         self.jobs = Jobs(self.database, chores, holder=holder)
         self.lessons = Lessons(self.mailboxes, self.writer.submit, self.settings, holder)

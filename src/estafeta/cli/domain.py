@@ -39,6 +39,8 @@ def add(
     max_users: MaxUsers = None,
 ) -> None:
     """Take mail for a domain."""
+    from estafeta.app.signing import make_first_keys
+
     with site_of(context) as site:
         domain = site.directory.add_domain(
             name,
@@ -48,7 +50,10 @@ def add(
             default_quota_messages=quota_messages or 0,
             max_users=max_users or 0,
         )
+        keys = make_first_keys(site, domain.name)
     typer.echo(f"Added {domain.name}.")
+    if keys:
+        typer.echo(f"Publish the records of its keys, so that its mail is signed: estafeta dkim show {domain.name}")
 
 
 @commands.command(name="list")

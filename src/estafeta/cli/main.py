@@ -21,6 +21,7 @@ from estafeta.cli import (
     config,
     crashtest,
     demo,
+    dkim,
     domain,
     group,
     journal,
@@ -85,6 +86,7 @@ def build_app() -> typer.Typer:
     for module in (
         user,
         domain,
+        dkim,
         alias,
         group,
         lists,

@@ -10,6 +10,7 @@ import typer
 from estafeta.cli.common import Yes, home_of
 
 if TYPE_CHECKING:
+    from estafeta.app.config import Node
     from estafeta.app.home import Home
     from estafeta.app.node_file import Choices
     from estafeta.app.setup import SetupResult
@@ -132,7 +133,8 @@ def _guess_user(port_base: int | None) -> str:
 def _make(home: "Home", choices: "Choices", user: str, password: str) -> "SetupResult":
     from estafeta.app.node_file import Site
     from estafeta.app.setup import set_up
-    from estafeta.app.stores import populate
+    from estafeta.app.signing import make_first_keys
+    from estafeta.app.stores import open_site, populate
 
     satellite = choices.site is Site.SATELLITE
     settings: dict[str, str | bool] = {"routing.smarthost": choices.smarthost} if choices.smarthost else {}
@@ -143,7 +145,14 @@ def _make(home: "Home", choices: "Choices", user: str, password: str) -> "SetupR
         settings["local.qualify_domain"] = choices.domain
     domain = "" if satellite else choices.domain
     users = {user: password} if user else {}
-    return set_up(home, choices, lambda node: populate(node, domain, users, settings))
+
+    def fill(node: "Node") -> None:
+        populate(node, domain, users, settings)
+        if domain:
+            with open_site(node) as opened:
+                make_first_keys(opened, domain)
+
+    return set_up(home, choices, fill)
 
 
 def _show(result: "SetupResult", choices: "Choices", user: str, password: str) -> None:
@@ -157,6 +166,8 @@ def _show(result: "SetupResult", choices: "Choices", user: str, password: str) -
         typer.echo("Before you start it: make a system user and write its name as `user` into estafeta.toml.")
     if choices.smarthost:
         typer.echo(f"Its password: estafeta --home {root} smarthost set '{choices.smarthost}' USER")
+    if choices.site not in ("satellite", "local"):
+        typer.echo(f"DNS records: estafeta --home {root} dkim show {choices.domain} (and docs/guides/dkim.md)")
     typer.echo(f"Start it:    estafeta --home {root} serve")
     if not user and choices.site != "satellite":
         typer.echo(f"Add a user:  estafeta --home {root} user add NAME@{choices.domain}")

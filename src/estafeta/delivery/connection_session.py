@@ -130,8 +130,11 @@ class Connection:
         offer = Offer(self.peer.host or self.peer.path, self.extensions, self._machine.tls, self._options.chunking)
         try:
             source = await _gathered(message.content)
-            if wants_seven_bit(message.flags, offer):
+            encoded = wants_seven_bit(message.flags, offer)
+            if encoded:
                 source = await _seven_bit(source)
+            if message.finish is not None:
+                source = await message.finish(source, encoded)
         except (OSError, EstafetaError) as error:
             log.warning("content cannot be read", exc_info=error)
             return [_unreadable(offer.host)] * len(message.recipients), False

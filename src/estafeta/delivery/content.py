@@ -1,7 +1,7 @@
 """Contents of queued messages as they go out: from where the store has them, without what is only ours in front."""
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 from sqlalchemy import select
 
@@ -40,16 +40,25 @@ class StoredSource:
 
     def beginning(self, whole: bool) -> bytes:
         """In a thread: all of it, or so much that the header is in it."""
-        if self._content is not None:
-            return self._content
         found: list[bytes] = []
         octets = 0
-        for piece in self._mailboxes.pieces_now(self._location):
+        for piece in self.pieces_now():
             found.append(piece)
             octets += len(piece)
             if not whole and octets >= READ_AHEAD_BYTES:
                 break
-        return b"".join(found)[self._skip :]
+        return b"".join(found)
+
+    def pieces_now(self) -> Iterator[bytes]:
+        """In a thread: all of it in pieces of bounded size."""
+        if self._content is not None:
+            yield self._content
+            return
+        skip = self._skip
+        for piece in self._mailboxes.pieces_now(self._location):
+            if skip < len(piece):
+                yield piece[skip:] if skip else piece
+            skip = max(0, skip - len(piece))
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """All of it in pieces of bounded size."""

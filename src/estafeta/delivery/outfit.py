@@ -9,6 +9,7 @@ from estafeta.delivery.connection_options import ConnectionOptions, ConnectionTi
 from estafeta.delivery.notices import Notifier
 from estafeta.delivery.rates import RateRule, parse_rate_rule
 from estafeta.delivery.results import Judge
+from estafeta.delivery.signing import Signer
 from estafeta.delivery.tlscontexts import TlsContexts
 from estafeta.delivery.tlspolicy import TlsPolicies
 from estafeta.delivery.tlsresults import TlsResults
@@ -65,6 +66,7 @@ class Outfit:
     new_ident: Callable[[], int]
     clock: Clock
     watch: Callable[[str], Watch | None]
+    signer: Signer
 
     def now_ms(self) -> int:
         """Epoch milliseconds."""

@@ -334,7 +334,7 @@ class Stream:
         usable = True
         parts = _transactions(load.work)
         for number, part in enumerate(parts):
-            result = await connection.send(_transmission(part, load.source))
+            result = await connection.send(self._transmission(part, load.source))
             usable = result.connection_usable
             if self._broke_off(connection, result) and len(parts) == 1:
                 self._supply.give_back(load)
@@ -349,6 +349,12 @@ class Stream:
                 self._supply.settled(parts[number + 1 :])
                 break
         return usable
+
+    def _transmission(self, work: Work, source: StoredSource) -> Transmission:
+        receivers = tuple([Receiver(one.address, one.notify, encode_orcpt(one.orcpt)) for one in work.recipients])
+        # By LMTP it goes to another part of this site.
+        finish = None if self._hop.kind is HopKind.LMTP else self._outfit.signer.finish(work)
+        return Transmission(work.sender, receivers, source, work.flags, encode_xtext(work.envid), work.ret, finish)
 
     def _broke_off(self, connection: Connection, result: TransmissionResult) -> bool:
         """Count connections that end in the middle of a message; whether another host is there to take it."""
@@ -484,11 +490,6 @@ def _transactions(work: Work) -> list[Work]:
     if not work.flags & EntryFlag.VERP:
         return [work]
     return [work._replace(sender=verp_address(work.sender, one.address), recipients=(one,)) for one in work.recipients]
-
-
-def _transmission(work: Work, source: StoredSource) -> Transmission:
-    receivers = tuple([Receiver(one.address, one.notify, encode_orcpt(one.orcpt)) for one in work.recipients])
-    return Transmission(work.sender, receivers, source, work.flags, encode_xtext(work.envid), work.ret)
 
 
 def _delivered(work: Work, result: TransmissionResult) -> list[Place]:

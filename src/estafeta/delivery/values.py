@@ -5,7 +5,7 @@ the same order, what the other side did. An `AttemptError` says why no connectio
 """
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -42,6 +42,9 @@ class MessageSource(Protocol):
     def pieces(self) -> AsyncIterator[bytes]:
         """All of it in pieces of any size. May raise EstafetaError or OSError."""
 
+    def pieces_now(self) -> Iterator[bytes]:
+        """The same in a thread."""
+
 
 class MemorySource:
     """A content that is in memory."""
@@ -60,6 +63,10 @@ class MemorySource:
         """All of it, at once."""
         yield self._content
 
+    def pieces_now(self) -> Iterator[bytes]:
+        """All of it, at once."""
+        yield self._content
+
 
 class Receiver(NamedTuple):
     """A recipient of a transmission. `notify` ("SUCCESS,DELAY", "NEVER", "") and `orcpt` (`rfc822;` and xtext) as
@@ -70,8 +77,14 @@ class Receiver(NamedTuple):
     orcpt: str = ""
 
 
+Finish = Callable[[MessageSource, bool], Awaitable[MessageSource]]
+"""Puts in front of a content, as it will be sent, what is due; the switch: it was encoded anew for the next server.
+Raises EstafetaError, OSError where the content or a key cannot be read."""
+
+
 class Transmission(NamedTuple):
-    """One message to be sent. `sender` is the reverse-path, "" for null. `envid` is xtext, `ret` FULL, HDRS or ""."""
+    """One message to be sent. `sender` is the reverse-path, "" for null. `envid` is xtext, `ret` FULL, HDRS or "".
+    `finish`: done last with the content, None: nothing."""
 
     sender: str
     recipients: tuple[Receiver, ...]
@@ -79,6 +92,7 @@ class Transmission(NamedTuple):
     flags: EntryFlag = EntryFlag.NONE
     envid: str = ""
     ret: str = ""
+    finish: Finish | None = None
 
 
 class Stage(StrEnum):

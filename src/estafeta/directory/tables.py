@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text
 
 from estafeta.directory import listtables as listtables  # declared with the others
 from estafeta.directory import restriction_tables as restriction_tables  # likewise
+from estafeta.directory import signing_tables as signing_tables  # likewise
 from estafeta.storage.tables import metadata
 
 #: `name` is the A-label form in lower case. `catch_all` is an address or empty. 0 = the site's own value or no limit.

@@ -15,13 +15,16 @@ from estafeta.app.lab import Lab
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.core.ids import AccountId
 from estafeta.delivery.courier import Courier
+from estafeta.delivery.keyring import KeyRing
 from estafeta.delivery.notices import Notifier
 from estafeta.delivery.outfit import Outfit
+from estafeta.delivery.signing import Signer
 from estafeta.delivery.tlscontexts import TlsContexts
 from estafeta.delivery.tlspolicy import TlsPolicies
 from estafeta.delivery.tlsresults import TlsResults
 from estafeta.directory.model import LocalTarget, RemoteTarget, Resolution, Status
 from estafeta.directory.settings_model import Settings
+from estafeta.directory.signingkeys import SigningKeys
 from estafeta.dns.resolver import DnsResolver
 from estafeta.intake.accept import Intake, Receipt
 from estafeta.intake.conditions import PLAIN, Conditions, Origin, Recipient
@@ -126,6 +129,8 @@ class CourierHouse:
         self.dns = DnsResolver()
         self.dns.use(self.settings.current.dns, self.settings.current.routing.host_table)
         contexts = TlsContexts(None, self.settings)  # type: ignore[arg-type]
+        self.keys = SigningKeys(self.database, bytes(32), self.lab.clock)
+        self.signer = Signer(KeyRing(self.keys), self.settings, HOST, self.lab.clock)  # type: ignore[arg-type]
         self.outfit = Outfit(
             mailboxes=self.mailboxes,
             submit=self.submit,
@@ -150,6 +155,7 @@ class CourierHouse:
             new_ident=lambda: self.idents.number(self.lab.clock()),
             clock=self.lab.clock,
             watch=lambda ip: None,
+            signer=self.signer,
         )
         for _ in range(self._number):
             self.hire()
@@ -222,6 +228,7 @@ class CourierHouse:
         self.settings.current = self._made()
         self.routes = self._routes()
         self.planner.use(self.settings.current, self.routes)
+        self.signer.forget()
         for courier in self.couriers:
             courier.use()
 

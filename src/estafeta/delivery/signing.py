@@ -1,0 +1,152 @@
+"""What is written in front of a message when it leaves: DKIM signatures (docs/internals/signing.md).
+
+It is made of exactly the octets that follow it, after whatever the next server needs of them (7 bits). A message that
+goes to many is signed once in a worker, as long as what it was signed with stays the same. Nothing is stored.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from itertools import chain
+
+from estafeta.delivery.keyring import KeyRing
+from estafeta.delivery.values import Finish, MemorySource, MessageSource
+from estafeta.directory.settings_source import SettingsSource
+from estafeta.mail.address import domain_key
+from estafeta.mail.headers import find_header_end
+from estafeta.queue.values import EntryFlag, Work
+from estafeta.trust.dkimsign import sign
+from estafeta.trust.dmarcauthors import author_domains
+from estafeta.trust.fields import MAX_HEADER_OCTETS, Fields
+from estafeta.trust.signingkey import SigningKey
+
+log = logging.getLogger("estafeta.dkim")
+
+# Bodies beyond this are hashed in a thread: 64 KiB take 0.2 ms.
+_INLINE_BYTES = 64 << 10
+# Some 2 KiB each.
+_MAX_KNOWN = 500
+
+
+class FrontedSource:
+    """A content with something in front of it."""
+
+    __slots__ = ("_front", "_source", "size")
+
+    def __init__(self, front: bytes, source: MessageSource) -> None:
+        self._front = front
+        self._source = source
+        self.size = len(front) + source.size
+
+    def whole(self) -> bytes | None:
+        """Never in memory: what is, is put together at once."""
+        return None
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """All of it."""
+        yield self._front
+        async for piece in self._source.pieces():
+            yield piece
+
+    def pieces_now(self) -> Iterator[bytes]:
+        """In a thread: all of it."""
+        return chain((self._front,), self._source.pieces_now())
+
+
+class Signer:
+    """Signs for one worker. `clock` gives epoch seconds."""
+
+    def __init__(self, ring: KeyRing, settings: SettingsSource, hostname: str, clock: Callable[[], float]) -> None:
+        self._ring = ring
+        self._settings = settings
+        self._hostname = domain_key(hostname)
+        self._clock = clock
+        self._known: OrderedDict[tuple[int, bool, str, int], bytes] = OrderedDict()
+
+    def forget(self) -> None:
+        """Keys, domains or settings changed."""
+        self._ring.forget()
+        self._known.clear()
+
+    def finish(self, work: Work) -> Finish | None:
+        """What is to be done with the content of a message before it is sent; None: nothing."""
+        if not self._settings.current.dkim.sign or work.flags & EntryFlag.FOREIGN:
+            return None
+        return partial(self._finish, work.content_id, domain_key(work.sender.rpartition("@")[2]))
+
+    async def _finish(self, content_id: int, sender: str, source: MessageSource, encoded: bool) -> MessageSource:
+        await self._ring.refresh()
+        key = (content_id, encoded, sender, self._ring.generation)
+        front = self._known.get(key)
+        if front is None:
+            front = await self._front(source, sender)
+            self._known[key] = front
+            if len(self._known) > _MAX_KNOWN:
+                self._known.popitem(last=False)
+        if not front:
+            return source
+        whole = source.whole()
+        return FrontedSource(front, source) if whole is None else MemorySource(front + whole)
+
+    async def _front(self, source: MessageSource, sender: str) -> bytes:
+        aside = source.whole() is None or source.size > _INLINE_BYTES
+        header = await asyncio.to_thread(_read_header, source) if aside else _read_header(source)
+        fields = Fields(header)
+        keys = await self._signers(fields, sender)
+        if not keys:
+            return b""
+        work = partial(self._sign, fields, partial(_body, source), keys)
+        return await asyncio.to_thread(work) if aside else work()
+
+    async def _signers(self, fields: Fields, sender: str) -> tuple[SigningKey, ...]:
+        """The keys of the author's domain, so that it is aligned (RFC 7489 3.1); else of the reverse-path's, as with
+        mail of a list; what this host writes itself is signed by the domain that settings name."""
+        dkim = self._settings.current.dkim
+        values = [fields.raw[place].partition(b":")[2] for place in fields.places(b"from")]
+        authors = author_domains(values).domains
+        for domain in (*authors, sender):
+            keys = await self._ring.find_above(domain)
+            if not keys and domain == self._hostname and dkim.default_domain:
+                keys = await self._ring.find(dkim.default_domain)
+            if keys and keys[0].domain not in dkim.unsigned_domains:
+                return keys
+        return ()
+
+    def _sign(self, fields: Fields, body: Callable[[], Iterator[bytes]], keys: tuple[SigningKey, ...]) -> bytes:
+        headers = self._settings.current.dkim.signed_fields
+        try:
+            return sign(fields, body, keys, now=self._clock(), headers=headers)
+        except ValueError as error:
+            log.info("a message goes out unsigned", extra={"reason": str(error)})
+            return b""
+
+
+def _read_header(source: MessageSource) -> bytes:
+    """The header without its empty line; one larger than anybody signs is cut there."""
+    head, end = _head(iter((whole,)) if (whole := source.whole()) is not None else source.pieces_now())
+    header = head if end < 0 else head[:end]
+    for _ in range(2):  # the empty line, and the end of the last field
+        header = header.removesuffix(b"\n").removesuffix(b"\r")
+    return header
+
+
+def _body(source: MessageSource) -> Iterator[bytes]:
+    """What follows the header, in pieces."""
+    pieces = source.pieces_now()
+    head, end = _head(pieces)
+    if end >= 0:
+        yield head[end:]
+        yield from pieces
+
+
+def _head(pieces: Iterator[bytes]) -> tuple[bytes, int]:
+    """The beginning of a message, and where its body begins in that; -1 where that is not soon enough."""
+    head = b""
+    for piece in pieces:
+        head = head + piece if head else piece
+        end = find_header_end(head)
+        if end >= 0 or len(head) > MAX_HEADER_OCTETS:
+            return head, end
+    return head, -1
