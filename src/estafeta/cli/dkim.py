@@ -1,6 +1,5 @@
 """`estafeta dkim`: the keys that sign our mail, and the DNS records that go with them."""
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,6 +88,8 @@ def show(
 @commands.command()
 def check(context: typer.Context, domain: AnyDomain = "", as_json: Json = False) -> None:
     """Ask DNS about all keys, and do what is due: the exit code is 1 while something has to be done in DNS."""
+    import asyncio
+
     from estafeta.directory.signingkeys import KeyState, Seen
 
     with _keys_of(context) as (keys, site):
@@ -105,6 +106,8 @@ def check(context: typer.Context, domain: AnyDomain = "", as_json: Json = False)
 @commands.command()
 def activate(context: typer.Context, domain: Domain, selector: Selector, yes: Yes = False) -> None:
     """Sign with a key from now on; the one of its kind that did so until now is retired."""
+    import asyncio
+
     from estafeta.directory.signingkeys import Seen
 
     with _keys_of(context) as (keys, site):
@@ -167,12 +170,14 @@ def _keys_of(context: typer.Context) -> "Iterator[tuple[SigningKeys, Site]]":
 
 async def _ask(keys: "SigningKeys", site: "Site", domain: str) -> "list[StoredKey]":
     """All keys as DNS has them now, after what is due was done."""
+    from asyncio import to_thread
+
     from estafeta.directory.keykeeping import KeyKeeper
 
     keeper = KeyKeeper(keys, _resolver(site), site.settings, site.node.make_clock())
-    await keeper.ask(await asyncio.to_thread(keys.list_keys, domain), all_of_them=True)
+    await keeper.ask(await to_thread(keys.list_keys, domain), all_of_them=True)
     await keeper.tend()
-    return await asyncio.to_thread(keys.list_keys, domain)
+    return await to_thread(keys.list_keys, domain)
 
 
 async def _look_up(key: "StoredKey", site: "Site") -> "Seen":

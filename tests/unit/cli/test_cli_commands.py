@@ -150,7 +150,9 @@ def test_refused_in_one_sentence(run: Run, words: tuple[str, ...], stdin: str, s
 
 
 def test_domains(run: Run):
-    assert run("domain", "add", "Second.test", "--max-users", "3", "--quota", "1G").out == "Added second.test.\n"
+    added = run("domain", "add", "Second.test", "--max-users", "3", "--quota", "1G").out
+    assert added.startswith("Added second.test.\n")
+    assert "estafeta dkim show second.test" in added
     assert run("domain", "add", "third.test", "--alias-of", "second.test").status == 0
     assert run("domain", "change", "second.test", "--catch-all", "anna@example.test", "--max-message", "5M").status == 0
     listed = {one["name"]: one for one in run("domain", "list", "--json").json}
