@@ -48,6 +48,7 @@ def run(bench: Bench) -> Section | None:
 
 def _cases(algorithm: str) -> list[tuple[str, str, Callable[[], object]]]:
     import dkim as dkimpy
+
     from estafeta.trust import dkim
     from estafeta.trust.dkimkeys import KeyCache
     from estafeta.trust.dkimsign import SIGNED, sign

@@ -71,6 +71,6 @@ class Dkim(Section):
     )
     default_domain: HostName = Field(
         default="",
-        description="Domain of ours that signs what this host writes itself (notices, reports). Empty: this host's own, "
-        "or the nearest one above it.",
+        description="Domain of ours that signs what this host writes itself (notices, reports). Empty: this host's "
+        "own, or the nearest one above it.",
     )

@@ -7,12 +7,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
-from signed_kit import ed25519_key, public_record, rsa_key
 
 from estafeta.trust.dkimkeys import KeyCache, KeyRecordError, parse_key
 from estafeta.trust.dkimsign import to_base64
 from estafeta.trust.signingkey import DnsRecord, SigningKey
 from estafeta.trust.tags import MAX_LIST_OCTETS, MAX_TAGS, TagError, compact, parse_tags, split_list
+from signed_kit import ed25519_key, public_record, rsa_key
 
 ED25519 = ed25519_key().dns_record().text
 P_ED25519 = ED25519.rpartition("p=")[2]

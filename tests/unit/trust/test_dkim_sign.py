@@ -5,12 +5,12 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from signed_kit import BODY, HEADER, NOW, ed25519_key, rsa_key, verify, whole, words
-from zone_kit import Zone
 
 from estafeta.trust.dkimsign import Form, sign, to_base64
 from estafeta.trust.fields import MAX_HEADER_OCTETS, Fields
 from estafeta.trust.signingkey import SigningKey
+from signed_kit import BODY, HEADER, NOW, ed25519_key, rsa_key, verify, whole, words
+from zone_kit import Zone
 
 KEYS = {"rsa": rsa_key(), "ed25519": ed25519_key()}
 FORMS = [Form(first, second) for first in (True, False) for second in (True, False)]

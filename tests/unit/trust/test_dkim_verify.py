@@ -3,9 +3,7 @@
 import pytest
 from rfc_messages import BODY as RFC_BODY
 from rfc_messages import RFC6376_HEADER, RFC8463_HEADER, ZONE
-from signed_kit import BODY, HEADER, NOW, ed25519_key, hand_signed, public_record, rsa_key, verify, whole, words, zone
 from test_dkim_keys import public
-from zone_kit import TIMEOUT, Zone, run
 
 from estafeta.trust import dkim
 from estafeta.trust.canonical import hash_bodies
@@ -13,6 +11,8 @@ from estafeta.trust.dkim import MAX_SIGNATURES, DkimResult, DkimWord
 from estafeta.trust.dkimkeys import KeyCache
 from estafeta.trust.dkimsign import Form, sign
 from estafeta.trust.fields import MAX_FIELDS, MAX_HEADER_OCTETS
+from signed_kit import BODY, HEADER, NOW, ed25519_key, hand_signed, public_record, rsa_key, verify, whole, words, zone
+from zone_kit import TIMEOUT, Zone, run
 
 KEY_NAME = "rsa._domainkey.example.com"
 FOOTBALL = "football.example.com"

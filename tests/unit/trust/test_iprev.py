@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from zone_kit import TIMEOUT, Zone, run
 
 from estafeta.trust.iprev import MAX_NAMES, ClientName, IprevStatus, find_client_name
+from zone_kit import TIMEOUT, Zone, run
 
 REVERSE = "1.2.0.192.in-addr.arpa"
 REVERSE6 = "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa"

@@ -6,7 +6,6 @@ import ipaddress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zone_kit import Zone, run
 
 from estafeta.trust.spf import MAX_EXPLANATION, SpfStatus, check_host
 from estafeta.trust.spfclient import SpfClient
@@ -19,6 +18,7 @@ from estafeta.trust.spfmacros import (
     shorten_name,
 )
 from estafeta.trust.spfrecord import MAX_RECORD_OCTETS, Kind, SpfRecord, parse_record, select_records
+from zone_kit import Zone, run
 
 # RFC 7208 7.4: sender strong-bad@email.example.com, client 192.0.2.3 or 2001:db8::cb01, its name mx.example.org.
 EXPANSIONS = [

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from zone_kit import TIMEOUT, Record, Zone, run
 
 from estafeta.trust.spf import check_host
 from vectors_kit import source_file
+from zone_kit import TIMEOUT, Record, Zone, run
 
 yaml = pytest.importorskip("yaml")
 
