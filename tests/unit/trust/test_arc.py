@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+import dkim as dkimpy
 import pytest
 from test_dkim_sign import private
 
-import dkim as dkimpy
 from estafeta.trust import arc
 from estafeta.trust.arc import MAX_LOOKUPS, ArcResult, ArcSet, ChainStatus
 from estafeta.trust.arcseal import seal

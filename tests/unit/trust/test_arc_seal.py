@@ -1,12 +1,12 @@
 """ARC sets made (RFC 8617 5.1): for us and for dkimpy right; who may not seal, does not."""
 
+import dkim as dkimpy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_arc import CHAIN, SEALERS, lines, sealed, validate
 from test_dkim_sign import FIELDS, LINES, made, text_of
 
-import dkim as dkimpy
 from estafeta.trust.arc import ChainStatus
 from estafeta.trust.arcseal import seal
 from estafeta.trust.arcsets import MAX_SETS
