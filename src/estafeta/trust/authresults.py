@@ -7,6 +7,7 @@ what cannot be read at all is None. Nothing here raises for what a peer sends.
 
 import re
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from estafeta.mail.address import domain_key
@@ -93,6 +94,7 @@ def _fold(words: list[str]) -> list[str]:
     return lines
 
 
+@lru_cache(maxsize=256)
 def _keyword(text: str) -> str:
     """Methods, results and properties are ours; what is none is made one that nobody mistakes for another."""
     return text if _KEYWORD.fullmatch(text) else re.sub(r"[^A-Za-z0-9-]", "-", text).strip("-") or "unknown"
@@ -110,6 +112,8 @@ def _quoted(text: str, utf8: bool) -> str:
 
 
 def _clean(text: str, utf8: bool) -> str:
+    if len(text) <= _MAX_WRITTEN and text.isascii() and text.isprintable():
+        return text
     text = _CONTROLS.sub(" ", text)[:_MAX_WRITTEN]
     return text.encode("utf-8" if utf8 else "ascii", "replace").decode()
 

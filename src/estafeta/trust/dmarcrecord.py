@@ -8,6 +8,7 @@ Tags of RFC 9989 (`np`, `psd`, `t`) are read beside those that it took out (`pct
 import re
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -23,6 +24,9 @@ MAX_URIS = 5
 """Addresses of one tag that are used. RFC 7489 6.3 asks for two at least."""
 MAX_TXT_OCTETS = 8192
 """What is longer is no record; names servers give up to 64 KiB."""
+# Most mail is of few domains; parsed once.
+_REMEMBERED_OCTETS = 1024
+_REMEMBERED_RECORDS = 1024
 
 
 class Policy(StrEnum):
@@ -102,6 +106,15 @@ def parse_tags(record: bytes) -> dict[str, str]:
 
 def parse_record(record: bytes) -> DmarcRecord:
     """A record that `choose_record` gave. Raises RecordError."""
+    return _parse(record) if len(record) > _REMEMBERED_OCTETS else _remembered(record)
+
+
+@lru_cache(maxsize=_REMEMBERED_RECORDS)
+def _remembered(record: bytes) -> DmarcRecord:
+    return _parse(record)
+
+
+def _parse(record: bytes) -> DmarcRecord:
     tags = parse_tags(record)
     rua = parse_uris(tags.get("rua", ""))
     policies = {tag: _policy(tags[tag]) for tag in ("p", "sp", "np") if tag in tags}

@@ -4,7 +4,7 @@ Names are lower case A-labels without the final dot. A name under no suffix of t
 (the list's own rule `*`). Private suffixes count, too: who has a name under `github.io` is not who has another.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 
 from publicsuffixlist import PublicSuffixList
 
@@ -15,6 +15,7 @@ def _suffixes() -> PublicSuffixList:
     return PublicSuffixList()
 
 
+@lru_cache(maxsize=4096)
 def organizational_domain(name: str) -> str:
     """The public suffix of a name and one label more (RFC 7489 3.2); a name that is itself a suffix is its own."""
     return _suffixes().privatesuffix(name) or name
