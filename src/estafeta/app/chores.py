@@ -9,7 +9,9 @@ from estafeta.app.daylog import day_of, remove_old
 from estafeta.app.jobs import DAY, HOUR, Job
 from estafeta.directory.settings import SiteSettings
 from estafeta.journal.receivers import tend
+from estafeta.mailboxes.expiry import expire_junk
 from estafeta.policy import experience_store, greylist
+from estafeta.policy.bayes_tending import tend as forget_old
 from estafeta.policy.readers import forget_readers
 from estafeta.queue.operating import prune
 from estafeta.storage.commit import Item
@@ -64,10 +66,29 @@ def make_jobs(
         greylist.prune(database, clock(), settings.current.spam.greylist_days)
         experience_store.prune(database, clock())
 
+    def bayes() -> None:
+        bayes = settings.current.bayes
+        forgotten = forget_old(
+            database,
+            today=int(clock() // DAY),
+            words_days=bayes.forget_words_days,
+            messages_days=bayes.remember_messages_days,
+            stopping=stopping,
+        )
+        log.info("forgot what was learnt of junk", extra=forgotten)
+
+    def junk() -> None:
+        days = settings.current.bayes.junk_keep_days
+        if days:
+            gone = expire_junk(database, int((clock() - days * DAY) * 1000), stopping)
+            log.info("removed old junk", extra={"number": gone})
+
     # Logs are each node's own.
     return [
         Job(f"logs-{node.config.hostname}", DAY, logs),
         Job("compact", HOUR, compaction),
+        Job("bayes", DAY, bayes),
+        Job("junk", DAY, junk),
         Job("queue-memory", HOUR, queue_memory),
         Job("senders", HOUR, senders),
         Job("journal-receivers", HOUR, receivers),

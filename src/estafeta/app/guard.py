@@ -7,6 +7,7 @@ from estafeta.directory.settings_model import Settings
 from estafeta.directory.settings_source import SettingsSource
 from estafeta.dns.resolver import DnsResolver
 from estafeta.mailboxes.service import Submit
+from estafeta.policy.bayes_automatic import Automatic
 from estafeta.policy.bayes_store import BayesStore
 from estafeta.policy.checks import Check
 from estafeta.policy.learning import Learner, all_of
@@ -45,6 +46,8 @@ class Guard:
             self._bayes,
         )
         self.checks: tuple[Check, ...] = build_checks(tools)
+        if submit is not None:
+            learners = (*learners, Automatic(submit, settings, clock).learner)
         self.learner = all_of((*self._strangers.learners(), *learners))
 
     def heard(self, topic: str) -> None:

@@ -81,3 +81,9 @@ class Bayes(Section):
         description="How long what was learnt from a message can be taken back when it is moved again. Takes about "
         "1.5 KiB for each message learnt.",
     )
+    junk_keep_days: int = Field(
+        default=0,
+        ge=0,
+        le=3650,
+        description="Remove messages that have been in Junk for so many days, unless they are flagged. 0: never.",
+    )
