@@ -22,6 +22,7 @@ from estafeta.cli import (
     crashtest,
     demo,
     dkim,
+    dmarc,
     domain,
     group,
     journal,
@@ -101,6 +102,7 @@ def build_app() -> typer.Typer:
         journal,
         smarthost,
         batch,
+        dmarc,
         senders,
     ):
         app.add_typer(module.commands)

@@ -26,7 +26,7 @@ def tls_report(
     """Show how TLS with the servers of others went on a day: all domains, or the report on one."""
     from estafeta.core.errors import EstafetaError, Kind
 
-    wanted = _day(day)
+    wanted = parse_day(day)
     with site_of(context) as site, site.database.read() as conn:
         if not domain:
             _show_all(conn, wanted, as_json)
@@ -58,7 +58,7 @@ def _show_one(conn: "Connection", day: int, domain: str, hostname: str, settings
     return bool(tallies)
 
 
-def _day(text: str) -> int:
+def parse_day(text: str) -> int:
     """A day in days since 1970."""
     import time
     from datetime import UTC, datetime

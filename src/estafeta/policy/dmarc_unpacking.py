@@ -48,6 +48,11 @@ def find_document(content: bytes) -> bytes:
     raise ReportError(problem)
 
 
+def find_in_file(data: bytes) -> bytes:
+    """The document of a file: a message, or the document alone, packed or not. Raises ReportError."""
+    return unpack(data) if _is_packed(data) or _is_xml(data) else find_document(data)
+
+
 def _candidates(root: Part) -> Iterator[Part]:
     """Parts that may be a report, those that say so first."""
     leaves = [part for part in walk(root) if not part.parts and part.message is None][:_MAX_PARTS]
@@ -68,11 +73,20 @@ def unpack(data: bytes) -> bytes:
         return _inflate(data, 16 + zlib.MAX_WBITS)
     if data.startswith(_ZIP):
         return _unzip(data)
-    if not data.lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\0").startswith(b"<"):
+    if not _is_xml(data):
         raise ReportError("the attachment is neither XML nor gzip nor zip")
     if len(data) > MAX_DOCUMENT_BYTES:
         raise ReportError("the report is too large")
     return data
+
+
+def _is_packed(data: bytes) -> bool:
+    return data.startswith((_GZIP, _ZIP))
+
+
+def _is_xml(data: bytes) -> bool:
+    # Blanks and byte order marks may come first.
+    return data[:100].lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\0").startswith(b"<")
 
 
 def _unzip(data: bytes) -> bytes:
