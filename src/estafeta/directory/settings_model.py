@@ -13,6 +13,7 @@ from estafeta.directory.settings_bayes import Bayes
 from estafeta.directory.settings_dkim import Dkim
 from estafeta.directory.settings_dmarc import Dmarc
 from estafeta.directory.settings_fields import AddressOrEmpty, HostName, IpAddress, Network, Separators
+from estafeta.directory.settings_hooks import Milters
 from estafeta.directory.settings_outward import (
     Batch,
     Delivery,
@@ -547,5 +548,6 @@ class Settings(BaseModel):
     spam: Spam = Spam()
     bayes: Bayes = Bayes()
     clamav: Clamav = Clamav()
+    milters: Milters = Milters()
     rspamd: Rspamd = Rspamd()
     spamassassin: Spamassassin = Spamassassin()

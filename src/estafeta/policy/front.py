@@ -8,10 +8,12 @@ from estafeta.policy.authentication import arc_of, dkim_of, dmarc_of, name_of, s
 from estafeta.policy.chain import Lost, who_is
 from estafeta.policy.checks import Who
 from estafeta.policy.facts import Facts
+from estafeta.policy.forged import honest_header, own_name
 from estafeta.policy.judgement import Judgement
-from estafeta.policy.resultfield import encode_result, remove_results
+from estafeta.policy.resultfield import encode_result
+from estafeta.policy.scanners.milters import edited_header
 from estafeta.trust.arc import ArcResult, ChainStatus
-from estafeta.trust.authresults import MethodResult, Property, encode_auth_results, remove_forged
+from estafeta.trust.authresults import MethodResult, Property, encode_auth_results
 from estafeta.trust.dkim import DkimResult
 
 # Those whose lookup may have been given up (RFC 8601 2.7): later it might have been otherwise.
@@ -23,13 +25,11 @@ def write_front(judgement: Judgement, facts: Facts, settings: Settings, hostname
     content = facts.content
     if content is None:
         return judgement
-    authserv_id = settings.dmarc.authserv_id or hostname
-    header = remove_forged(content.header, (authserv_id,))
-    front = encode_auth_results(authserv_id, _results(facts), utf8=facts.smtputf8)
-    if who_is(facts) is Who.STRANGERS:
-        header = remove_results(header)
-        if settings.policy.result_field:
-            front += encode_result(judgement, _accounts(facts), utf8=facts.smtputf8)
+    edited = edited_header(facts)
+    header = honest_header(content.header, facts, settings, hostname) if edited is None else edited
+    front = encode_auth_results(own_name(settings, hostname), _results(facts), utf8=facts.smtputf8)
+    if who_is(facts) is Who.STRANGERS and settings.policy.result_field:
+        front += encode_result(judgement, _accounts(facts), utf8=facts.smtputf8)
     forged = None if header is content.header else (header, len(content.header))
     return judgement._replace(front=front, header=forged)
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from estafeta.directory.model import Resolution, Status
 from estafeta.directory.settings_model import Settings
 from estafeta.mail.address import Address
 from estafeta.policy.chain import Chain
@@ -119,6 +120,7 @@ HOSTILE: dict[str, Serve] = {
 def facts_of(message: bytes = LETTER, **known: Any) -> Facts:
     facts = Facts("192.0.2.7", now=1_700_000_000.0, helo="mx.there.test", esmtp=True, **known)
     facts.sender = Address("ana", "there.test")
+    facts.recipients = [(Address("bob", "here.test"), Resolution(Status.LOCAL))]
     facts.content = Content.of(message)
     return facts
 

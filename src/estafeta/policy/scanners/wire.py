@@ -60,10 +60,6 @@ class Wire:
                 return found
         raise AnswerError("its answer ended too early")
 
-    def abort(self) -> None:
-        """Let go of it at once."""
-        self._writer.transport.abort()
-
 
 @asynccontextmanager
 async def open_wire(place: Place, tls: ssl.SSLContext | None = None) -> AsyncIterator[Wire]:
@@ -84,8 +80,12 @@ async def open_wire(place: Place, tls: ssl.SSLContext | None = None) -> AsyncIte
     wire = Wire(*streams)
     try:
         yield wire
+        if tls is None:
+            # What was said last is still sent; TLS would wait for an answer to its end.
+            streams[1].close()
     finally:
-        wire.abort()
+        if not streams[1].is_closing():
+            streams[1].transport.abort()
 
 
 async def message_pieces(content: Content, most: int = 0) -> AsyncIterator[bytes]:
