@@ -94,7 +94,7 @@ def replay(
 
 
 def _whom(flags: str) -> str:
-    return {"STRANGERS|NETWORKS|USERS|LMTP": "everybody"}.get(flags, flags.lower().replace("|", ", "))
+    return {"STRANGERS|NETWORKS|USERS|LMTP": "everybody", "": "nobody"}.get(flags, flags.lower().replace("|", ", "))
 
 
 def _read(message: str) -> bytes | None:

@@ -39,7 +39,7 @@ def checks(asker: Asker, hostname: str) -> tuple[Check, ...]:
 
 
 def _whom_milters(settings: Settings) -> Who:
-    return reduce(or_, (WHO[parse_milter(line).asked_of] for line in settings.milters.server_rules))
+    return reduce(or_, (WHO[parse_milter(line).asked_of] for line in settings.milters.server_rules), Who(0))
 
 
 def _seconds_of_milters(settings: Settings) -> float:
