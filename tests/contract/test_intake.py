@@ -23,7 +23,8 @@ from estafeta.mail.address import Address
 from estafeta.mailboxes.service import Mailboxes
 from estafeta.policy.content import Content
 from estafeta.policy.judgement import Judgement, RefusedError, judge
-from estafeta.policy.verdict import Verdict, deferred, discarded, rejected, scored
+from estafeta.policy.verdict import Verdict, deferred, discarded, quarantined, rejected, scored
+from estafeta.queue.quarantinelook import Choice, find_held
 from estafeta.routing.table import build_route_table
 from estafeta.storage.database import DiskFullError
 from estafeta.storage.packs import SoloPack
@@ -241,3 +242,25 @@ def test_a_fault_while_policy_looks_leaves_nothing_and_is_no_acknowledgement(sto
     with pytest.raises(EstafetaError, match="could not be read"):
         run(store, lambda open_: feed(open_(recipient("bo", 1), inspect=fail), letter(size)))
     assert store.snapshot(1).rows == ()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_what_policy_holds_is_acknowledged_and_waits_in_quarantine(store: Store, size: int) -> None:
+    inspect = looks([], quarantined("a filter", "scripts", by_users=True))
+    body = letter(size, b"From: =?utf-8?Q?Ana=C3=AFs?= <x@y.test>\r\n")
+    group = recipient("bo", 1)._replace(notify="SUCCESS")
+    receipt = run(store, lambda open_: feed(open_(group, recipient("all", 1, 2), inspect=inspect), body))
+    assert receipt.failures == (None, None)
+    assert store.snapshot(1).rows == ()
+    with store.database.read() as conn:
+        [held] = find_held(conn, Choice(everything=True))
+        rows = conn.execute(select(journal.c.code, journal.c.address, journal.c.detail)).all()
+    assert held.ident == receipt.ident
+    assert (held.rule, held.reason, held.by_users) == ("scripts", "a filter", True)
+    assert (held.sender, held.author, held.subject) == ("ana@example.test", "Anaïs <x@y.test>", "x")
+    assert [one.address for one in held.recipients] == ["bo@example.test", "all@example.test"]
+    kept = [(row.address, row.detail) for row in rows if row.code == Code.FILTERED]
+    assert kept == [("bo@example.test", '{"kept": 1}'), ("all@example.test", '{"kept": 1}')]
+    # Nobody is told that it arrived before it has.
+    assert Code.CONFIRMATION not in {row.code for row in rows}
+    assert problems(store) == []

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from estafeta.app.config import Node
 from estafeta.app.daylog import day_of, remove_old
 from estafeta.app.jobs import DAY, HOUR, Job
+from estafeta.app.quarantine import delete_expired
 from estafeta.directory.settings import SiteSettings
 from estafeta.journal.receivers import tend
 from estafeta.mailboxes.expiry import expire_junk
@@ -83,6 +84,11 @@ def make_jobs(
             gone = expire_junk(database, int((clock() - days * DAY) * 1000), stopping)
             log.info("removed old junk", extra={"number": gone})
 
+    def expired() -> None:
+        gone = delete_expired(database, clock, stopping)
+        if gone:
+            log.info("quarantine: deleted what nobody decided about", extra={"recipients": gone})
+
     # Logs are each node's own.
     return [
         Job(f"logs-{node.config.hostname}", DAY, logs),
@@ -93,4 +99,5 @@ def make_jobs(
         Job("senders", HOUR, senders),
         Job("journal-receivers", HOUR, receivers),
         Job("restrictions", HOUR, restrictions),
+        Job("quarantine-expiry", DAY, expired),
     ]

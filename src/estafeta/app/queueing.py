@@ -27,7 +27,7 @@ from estafeta.queue.operating import (
 )
 from estafeta.queue.overview import DestinationState, states
 from estafeta.queue.tables import destinations, recipients
-from estafeta.queue.values import GIVEN_UP, Lane, Place
+from estafeta.queue.values import GIVEN_UP, HELD_LANES, Lane, Place
 from estafeta.routing.route import route
 from estafeta.routing.table import RouteTable, build_route_table
 from estafeta.routing.values import HERE, HopKind, parse_hop
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _PORTION = 500
 _CANDIDATES = 10_000
+_IN_QUARANTINE = "in quarantine; `estafeta quarantine` decides about it"
 
 Progress = Callable[[int], None]
 """Told how many recipients have been looked at so far."""
@@ -238,7 +239,7 @@ class Desk:
         with self._database.read() as conn, closing(find(conn, choice)) as rows:
             while portion := list(islice(rows, _PORTION)):
                 now = self.now_ms()
-                open_ones = [row for row in portion if row.lane is not Lane.HELD]
+                open_ones = [row for row in portion if row.lane not in HELD_LANES]
                 if not choice.entry_ids:
                     # What its sender wants sent later is not meant by "everything now".
                     open_ones = [row for row in open_ones if not (row.hop == HERE.key and row.due_ms > now)]
@@ -375,6 +376,8 @@ def _waits(row: Queued, places: dict[int, _Place], held: dict[Lane, bool], now_m
     place = places.get(row.destination_id, _UNTROUBLED)
     due = max(row.due_ms, place.retry_ms)
     reason = place.error or row.reason
+    if row.lane is Lane.QUARANTINE:
+        return Waits(row, State.HELD, 0, _IN_QUARANTINE)
     if row.lane is Lane.HELD:
         return Waits(row, State.HELD, 0, row.reason or reason)
     if place.held:

@@ -13,6 +13,7 @@ from estafeta.directory.settings_bayes import Bayes
 from estafeta.directory.settings_dkim import Dkim
 from estafeta.directory.settings_dmarc import Dmarc
 from estafeta.directory.settings_fields import AddressOrEmpty, HostName, IpAddress, Network, Separators
+from estafeta.directory.settings_filters import Filters, Quarantine
 from estafeta.directory.settings_hooks import Milters
 from estafeta.directory.settings_outward import (
     Batch,
@@ -551,3 +552,5 @@ class Settings(BaseModel):
     milters: Milters = Milters()
     rspamd: Rspamd = Rspamd()
     spamassassin: Spamassassin = Spamassassin()
+    filters: Filters = Filters()
+    quarantine: Quarantine = Quarantine()

@@ -17,7 +17,7 @@ from estafeta.intake.held import HeldFile
 from estafeta.intake.idents import Idents
 from estafeta.intake.joining import hold_pieces
 from estafeta.intake.planning import Message, Planner
-from estafeta.journal.records import Code, Record
+from estafeta.journal.records import Code, Record, detail
 from estafeta.journal.writing import note
 from estafeta.mail.address import Address
 from estafeta.mail.headers import find_header_end
@@ -116,6 +116,7 @@ class Reception:
     """One message on its way in."""
 
     __slots__ = (
+        "_author",
         "_buffer",
         "_buffered",
         "_conditions",
@@ -158,6 +159,7 @@ class Reception:
         self._conditions = conditions
         self._eight_bit = False
         self._head = b""
+        self._author = ""
         self._skip = 0
         self._sender = sender
         self._recipients = recipients
@@ -216,7 +218,9 @@ class Reception:
             if not judgement.decisive.accepted:
                 raise self._refused(judgement)
             if judgement.action is Action.DISCARD:
-                return await self._drop(judgement)
+                return await self._drop(judgement, content)
+            if self._is_held:
+                self._author = content.fields.text("from")
         except BaseException:
             await self.abandon()
             raise
@@ -235,12 +239,16 @@ class Reception:
             await asyncio.to_thread(self._hold)
             return await asyncio.to_thread(self._held.content)
 
-    async def _drop(self, judgement: Judgement) -> Stored:
+    async def _drop(self, judgement: Judgement, content: Content) -> Stored:
         """Taken and kept from its recipients; the journal says so."""
         self._places: list[tuple[int, ...]] = [()] * len(self._recipients)
+        reason, said = judgement.decisive.reason, detail(subject=content.fields.text("subject")[:200])
         records = (
             *judgement.records(self.number, self._sender_words, self._origin.peer),
-            Record(self.number, Code.FILTERED, self._sender_words, text=judgement.decisive.reason),
+            *(
+                Record(self.number, Code.FILTERED, str(one.address), text=reason, detail=said)
+                for one in self._recipients
+            ),
         )
         await self._intake.submit(note, self._intake.planner.policies.recording.keep(records), ())
         await self.abandon()
@@ -279,7 +287,7 @@ class Reception:
             self._check_taken()
             summary, content = await self._parse_somewhere()
             notices: Sequence[Notice] = ()
-            if self._confirmed:
+            if self._confirmed and not self._is_held:
                 message = self._message(summary, content)
                 confirm = partial(self._intake.confirm, message, self._recipients, self._conditions, self._head)
                 notices = await asyncio.to_thread(confirm)
@@ -343,7 +351,13 @@ class Reception:
             self._eight_bit,
             urgent=self._origin.repair and is_urgent(self._head),
             tls_optional=tls_not_required(self._head),
+            author=self._author,
         )
+
+    @property
+    def _is_held(self) -> bool:
+        """Whether it goes into quarantine: then it has not arrived yet."""
+        return self._judgement is not None and self._judgement.action is Action.QUARANTINE
 
     @property
     def _confirmed(self) -> bool:

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from estafeta.mail.headers import find_header_end
 from estafeta.policy.content import Content
+from estafeta.policy.fields import MAX_HEADER_OCTETS
 from estafeta.storage.packs import as_store_error
 
 _PIECE = 256 << 10
-# A header beyond this is cut there: what follows counts as body.
-_HEADER_BYTES = 256 << 10
 
 
 class HeldFile:
@@ -47,7 +46,8 @@ class HeldFile:
 
     def content(self) -> Content:
         """As checks see it."""
-        head = self._read(0)[:_HEADER_BYTES]
+        # A longer header is cut: what follows counts as body.
+        head = self._read(0)[:MAX_HEADER_OCTETS]
         end = find_header_end(head)
         return Content.split(head, end, lambda: self.pieces(len(head) if end < 0 else end), self._size)
 

@@ -24,7 +24,7 @@ from estafeta.mail.scan import MessageScanner, MessageSummary
 from estafeta.mailboxes.values import Arrival, Delivery
 from estafeta.policy.judgement import Judgement
 from estafeta.policy.verdict import Action, Verdict, rejected
-from estafeta.queue.values import Acceptance, EntryFlag, Lane, NewEntry, NewRecipient
+from estafeta.queue.values import Acceptance, EntryFlag, Hold, Lane, NewEntry, NewRecipient
 from estafeta.routing.rewriting import Rewriter, build_rewriter
 from estafeta.routing.route import read_percent, route
 from estafeta.routing.table import RouteTable
@@ -35,6 +35,7 @@ from estafeta.trust.requiretls import tls_not_required
 _HEAD_BYTES = 256 << 10
 # So many recipients are named in the record of a reception; each has records of its own as well.
 _NAMED = 20
+_DAY_MS = 86_400_000
 
 _NO_WAY_OUT = rejected(
     "This server does not send mail to other servers; use an address of its own domains", "outward", 550, "5.3.2"
@@ -45,7 +46,8 @@ Clock = Callable[[], float]
 
 class Message(NamedTuple):
     """A message whose content is known: `ident` as a number, `skip` octets in front that do not go out, `now_ms`;
-    `tls_optional`: its header says that TLS is not required (RFC 8689 3)."""
+    `tls_optional`: its header says that TLS is not required (RFC 8689 3); `author` as its From field has it,
+    where it goes into quarantine."""
 
     ident: int
     sender: Address | None
@@ -56,6 +58,7 @@ class Message(NamedTuple):
     eight_bit: bool = False
     urgent: bool = False
     tls_optional: bool = False
+    author: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Policies:
     outward: bool
     join: bool
     recording: Recording
+    hold_ms: int
 
     @classmethod
     def of(cls, settings: Settings) -> "Policies":
@@ -82,6 +86,7 @@ class Policies:
             settings.routing.outward,
             settings.split.join,
             Recording(settings.journal.level, settings.journal.subjects),
+            settings.quarantine.keep_days * _DAY_MS,
         )
 
 
@@ -170,15 +175,20 @@ class Planner:
         """What to commit for a message, and for each recipient which deliveries are its. `quotas`: whether one may
         still be refused in the commit, where nobody but a waiting client would hear of it. `judgement`: what policy
         says of it."""
-        if conditions.release_ms > message.now_ms:
+        held = judgement is not None and judgement.action is Action.QUARANTINE
+        if held or conditions.release_ms > message.now_ms:
             recipients = [_waiting(recipient) for recipient in recipients]
         deliveries, places = _deliveries(recipients, quotas)
         records = self._records(message, recipients, origin, conditions)
         if judgement is not None:
             deliveries = _sorted_out(deliveries, judgement)
             sender = "" if message.sender is None else str(message.sender)
-            records += self.policies.recording.keep(judgement.records(message.ident, sender, origin.peer))
+            said = judgement.records(message.ident, sender, origin.peer)
+            said += _kept(message.ident, recipients, judgement.decisive.reason) if held else ()
+            records += self.policies.recording.keep(said)
         entry = self._entry(message, recipients, conditions)
+        if entry is not None and judgement is not None and held:
+            entry = entry._replace(lane=Lane.QUARANTINE, hold=self._hold(message, judgement.decisive))
         arrival = None
         if deliveries:
             here = records if entry is None else ()
@@ -260,6 +270,16 @@ class Planner:
             conditions.ret,
             conditions.language,
             message.summary.subject[:200] if self.policies.subjects else "",
+        )
+
+    def _hold(self, message: Message, verdict: Verdict) -> Hold:
+        return Hold(
+            verdict.tag or verdict.check,
+            verdict.reason,
+            message.author,
+            message.summary.subject,
+            message.now_ms + self.policies.hold_ms,
+            verdict.by_users,
         )
 
     def _queued(self, recipient: Recipient, onward: Onward, due_ms: int, warn: bool) -> NewRecipient:
@@ -345,8 +365,15 @@ def _resolved(ident: int, recipient: Recipient) -> list[Record]:
     return [Record(ident, Code.RESOLVED, str(recipient.address), text=words)]
 
 
+def _kept(ident: int, recipients: Sequence[Recipient], reason: str) -> tuple[Record, ...]:
+    """The manual's "rejected by filtering", whose record says that it was kept."""
+    return tuple(
+        Record(ident, Code.FILTERED, str(one.address), text=reason, detail=detail(kept=1)) for one in recipients
+    )
+
+
 def _waiting(recipient: Recipient) -> Recipient:
-    """RFC 4865: until it is released nothing of it goes anywhere; then its address is looked up anew."""
+    """RFC 4865, and quarantine: nothing of it goes anywhere until it is released, and its address looked up anew."""
     return recipient._replace(targets=(), onward=(Onward(HERE.key, str(recipient.address)),))
 
 

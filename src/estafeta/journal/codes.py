@@ -53,7 +53,7 @@ MEANINGS = {
     Code.READ_POP: "read with POP3 (once per session); about its reader",
     Code.READ_IMAP: r"got \Seen with IMAP; about its reader",
     Code.CHECKED: "what the checks said; detail has each with its points",
-    Code.FILTERED: "stopped by a filter",
+    Code.FILTERED: "kept from its recipient; text is why, kept says that it is held in quarantine, else it is dropped",
     Code.LIST_EXPANDED: "sent to the members of a list",
     Code.LIST_HELD: "waits for a moderator",
     Code.LIST_REFUSED: "refused by a list",

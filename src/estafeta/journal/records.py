@@ -81,7 +81,7 @@ def detail(**values: Any) -> str:
 
     Keys in use: subject, message_id (the field), to (list), envid, tls, helo, login, mailbox (`account/mailbox/uid`),
     hop, host, seconds, attempt, next_ms, status, notice (ident of the notice), parent and child (idents), list, reason,
-    who."""
+    who, kept."""
     return _encode({key: value for key, value in values.items() if value})
 
 

@@ -57,7 +57,7 @@ _STATES = {
 # Records with these are about the whole message where they name nobody.
 _FINAL = (State.FILED, State.SENT, State.FAILED, State.REMOVED, State.FILTERED, State.EXPANDED)
 _BEGINNINGS = (Code.RECEIVED_LOCAL, Code.RECEIVED_RELAY, Code.MADE_HERE)
-_MAKERS = (Code.LIST_EXPANDED, Code.LIST_HELD, Code.LIST_REFUSED, Code.LIST_COMMAND, Code.SPLIT)
+_MAKERS = (Code.LIST_EXPANDED, Code.LIST_HELD, Code.LIST_REFUSED, Code.LIST_COMMAND, Code.SPLIT, Code.RELEASED)
 # Keys of details that name other messages, and what such a message is to this one.
 _LINKS = {"notice": "notice about it", "child": "made from it", "parent": "what it comes from"}
 
@@ -169,6 +169,8 @@ def _named(detail: Mapping[str, Any]) -> list[str]:
 
 def _move(story: Story, entry: Entry) -> None:
     state = _STATES.get(Code(entry.code)) if entry.code in _CODES else None
+    if entry.code == Code.FILTERED and entry.detail.get("kept"):
+        state = State.HELD
     if state is None:
         return
     if entry.address:

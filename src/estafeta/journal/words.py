@@ -194,6 +194,11 @@ def _by(what: str) -> "Callable[[Entry, Telling], str]":
     return make
 
 
+def _filtered(entry: Entry, telling: Telling) -> str:
+    kept = entry.detail.get("kept")
+    return f"{'held in quarantine' if kept else 'discarded'}{_about(' for ', entry.address)}{_because(entry)}"
+
+
 def _read(how: str) -> "Callable[[Entry, Telling], str]":
     def make(entry: Entry, telling: Telling) -> str:
         place = _place(entry.detail, telling.names)
@@ -329,7 +334,7 @@ _SENTENCES: dict[str, tuple[Tone, Callable[[Entry, Telling], str]]] = {
     Code.READ_POP: (Tone.GOOD, _read("POP3")),
     Code.READ_IMAP: (Tone.GOOD, _read("IMAP")),
     Code.CHECKED: (Tone.PLAIN, _checked),
-    Code.FILTERED: (Tone.BAD, _plain("stopped by a filter")),
+    Code.FILTERED: (Tone.BAD, _filtered),
     Code.LIST_EXPANDED: (Tone.GOOD, _list("sent to the members of the list")),
     Code.LIST_HELD: (Tone.WAIT, _list("waits for a moderator of the list")),
     Code.LIST_REFUSED: (Tone.BAD, _list("refused by the list")),

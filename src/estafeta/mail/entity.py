@@ -161,7 +161,19 @@ class Entity:
     def filename(self) -> str:
         """RFC 2183 2.3, or the older name parameter of Content-Type."""
         name = decode_parameter(self.disposition_parameters, b"filename") if self.disposition_parameters else ""
-        return name or (decode_parameter(self.parameters, b"name") if self.parameters else "")
+        return name or self._named()
+
+    @property
+    def other_name(self) -> str:
+        """What Content-Type calls the file where Content-Disposition calls it otherwise, as some who have something to
+        hide do; "" elsewhere. Mail programs differ in which of the two they take."""
+        if not self.disposition_parameters:
+            return ""
+        named = self._named()
+        return named if named != self.filename else ""
+
+    def _named(self) -> str:
+        return decode_parameter(self.parameters, b"name") if self.parameters else ""
 
     @property
     def charset(self) -> str:
@@ -208,6 +220,7 @@ class Entity:
         """The stored structure of it (estafeta.mail.structure)."""
         get = (self.fields or Fields(b"")).get
         texts = [("c", self.charset), ("e", decode_octets(self.encoding)), ("f", self.filename)]
+        texts.append(("n", self.other_name))
         if self.disposition:
             texts.append(("d", decode_octets(self.disposition)))
         for key, value in (

@@ -6,6 +6,7 @@ the first octet of the message. Keys of a part, left out when empty or zero:
     h  [offset, size] of its header with the empty line     b  [offset, size] of its body, as sent
     l  lines (line feeds) in the body                       t, s  type and subtype, lower case
     c  charset       e  transfer encoding                   d  disposition    f  file name (decoded)
+    n  what Content-Type calls the file where Content-Disposition calls it otherwise
     i  Content-ID without angle brackets                    g  Content-Language    o  Content-Location
     p  the parts of a multipart                             m  the message inside message/rfc822
 
@@ -43,6 +44,7 @@ class Part:
     location: str
     parts: tuple["Part", ...]
     message: "Part | None"
+    other_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ def _read_part(stored: dict[str, Any]) -> Part:
         location=get("o", ""),
         parts=tuple(map(_read_part, get("p", ()))),
         message=None if inner is None else _read_part(inner),
+        other_name=get("n", ""),
     )
 
 

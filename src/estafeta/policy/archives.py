@@ -66,12 +66,14 @@ _UNSUPPORTED_ENDINGS = (".rar", ".7z", ".cab", ".ace", ".arj", ".lzh", ".lha", "
 
 class Member(NamedTuple):
     """A file in an archive. `read(most)` gives its octets, at most so many, and whether that is all of it; `packed`
-    is its size in the archive. `encrypted`: nobody without the password reads it."""
+    is its size in the archive; `said` what the archive says of its size unpacked, 0 where it says nothing. `encrypted`:
+    nobody without the password reads it."""
 
     name: str
     packed: int
     read: Callable[[int], tuple[bytes, bool]]
     encrypted: bool = False
+    said: int = 0
 
 
 def find_format(octets: bytes | bytearray, name: str = "") -> Format | None:
@@ -102,7 +104,11 @@ def _sole_member(found: Format, octets: bytes, name: str) -> Member:
     """gzip, bzip2 and xz hold one file, named as the archive without its ending."""
     stem, _, ending = name.rpartition(".")
     inner = stem + (".tar" if ending.lower() in ("tgz", "tbz", "tbz2", "txz") else "")
-    return Member(_clean(inner) or "content", len(octets), lambda most: _unpack(_new_decoder(found), octets, most))
+    # RFC 1952 2.3.1: the size, modulo 2^32, stands at the end.
+    said = int.from_bytes(octets[-4:], "little") if found is Format.GZIP else 0
+    return Member(
+        _clean(inner) or "content", len(octets), lambda most: _unpack(_new_decoder(found), octets, most), said=said
+    )
 
 
 def _new_decoder(found: Format) -> Any:
@@ -136,12 +142,12 @@ def _zip_members(octets: bytes) -> Iterator[Member]:
         entry = _ZIP_ENTRY.unpack_from(octets, at)
         if entry[0] != b"PK\1\2":
             return
-        flags, method, packed = entry[3], entry[4], entry[8]
+        flags, method, packed, said = entry[3], entry[4], entry[8], entry[9]
         names, extra, comment = entry[10:13]
         raw = octets[at + _ZIP_ENTRY.size : at + _ZIP_ENTRY.size + names]
         at += _ZIP_ENTRY.size + names + extra + comment
         if not raw.endswith(b"/"):
-            yield _zip_member(octets, raw, flags, method, offset + entry[16], packed)
+            yield _zip_member(octets, raw, flags, method, offset + entry[16], packed)._replace(said=said)
 
 
 def _zip_directory(octets: bytes) -> tuple[int, int]:

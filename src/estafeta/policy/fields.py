@@ -5,6 +5,8 @@ from estafeta.mail.headers import split_header
 
 #: A header has some tens of fields; one with thousands was made to cost time.
 MAX_FIELDS = 2000
+#: Octets of a header that are looked at; one with a thousand addresses in To has 50 KiB.
+MAX_HEADER_OCTETS = 256 << 10
 
 
 class Fields:

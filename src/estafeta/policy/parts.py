@@ -40,6 +40,9 @@ MAX_TOTAL_OCTETS = 16 << 20
 MAX_RATIO = 100
 #: ... except for so many, which cost nothing.
 FREE_OCTETS = 64 << 10
+#: An archive that says to hold so much, and more than MAX_RATIO times its own size, is a bomb for whoever opens it; a
+#: white page as a picture packs a thousandfold, too, but is a few MiB.
+BOMB_OCTETS = 100 << 20
 
 _LIMITS = ScanLimits(max_parts=MAX_PARTS, max_depth=MAX_DEPTH, preview_octets=0)
 _DEFECTS = {"too_many_parts": "parts", "too_deep": "depth", "header_too_big": "header"}
@@ -64,7 +67,8 @@ class Archive(StrEnum):
 class Part(NamedTuple):
     """A leaf: `media` as in `text/plain`, lower case; `name` the name of the file, decoded, "" for none; `path` where
     it is, as in `2/letters.zip/invoice.exe`; `octets` decoded, cut at a limit (`complete` is False then); `charset`
-    as said; `attached`: it is a file for the reader to save; `archive`: whether it is one, and could be read.
+    as said; `attached`: it is a file for the reader to save; `archive`: whether it is one, and could be read;
+    `other_name`: what its header calls the file besides.
 
     An archive stands before its members. A message/rfc822 part stands before its own parts, with its header as octets.
     """
@@ -77,11 +81,12 @@ class Part(NamedTuple):
     charset: str = ""
     attached: bool = False
     archive: Archive = Archive.NO
+    other_name: str = ""
 
 
 class Parts(tuple[Part, ...]):
     """Parts in their order. `beyond`: the names of the limits that left something unread, in alphabetical order:
-    archive-depth, depth, header, members, octets, parts, ratio."""
+    archive-depth, bomb, depth, header, members, octets, parts, ratio."""
 
     beyond: tuple[str, ...] = ()
 
@@ -170,6 +175,7 @@ class _Reader:
             start, size, encoding = place.message.header_offset - begin, place.message.header_size, ""
         octets, complete = self._decode(source.stretch(start, start + size), encoding)
         part = Part(media, place.filename, path, octets, complete, place.charset, attached)
+        part = part._replace(other_name=place.other_name) if place.other_name else part
         if place.message is not None and not _is_wrapped(place):
             self.parts.append(part)
         else:
@@ -236,12 +242,15 @@ class _Reader:
         self.parts[place] = part._replace(archive=state)
 
     def _members(self, part: Part, found: Format, octets: bytes, depth: int, archives: int) -> Archive:
-        state = Archive.LEFT if octets[:4] != b"PK\5\6" else Archive.OPEN
+        state, said = Archive.LEFT if octets[:4] != b"PK\5\6" else Archive.OPEN, 0
         for member in read_members(found, octets, part.name):
             if self.members >= MAX_MEMBERS:
                 self.beyond.add("members")
                 break
             self.members += 1
+            said += member.said
+            if said > max(BOMB_OCTETS, len(octets) * MAX_RATIO):
+                self.beyond.add("bomb")
             path = f"{part.path}/{member.name}"[:1000]
             media = _TYPES.guess_type(member.name.rpartition("/")[2], strict=False)[0] or "application/octet-stream"
             if member.encrypted:

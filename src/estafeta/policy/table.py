@@ -6,7 +6,7 @@ Within a stage all lookups run together; the order is that of verdicts, in the j
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from estafeta.policy import authentication, bayes_check, dmarc_inbox, restriction_checks
+from estafeta.policy import authentication, bayes_check, dmarc_inbox, filters, restriction_checks
 from estafeta.policy.bayes_store import BayesStore
 from estafeta.policy.checks import Check
 from estafeta.policy.readers import Readers
@@ -45,4 +45,5 @@ def build_checks(tools: Tools) -> tuple[Check, ...]:
         *bayes_check.checks(tools.bayes),
         *scanners.checks(Asker(), tools.hostname),
         *tools.strangers.checks(),
+        *filters.checks(),
     )

@@ -28,7 +28,8 @@ class Action(IntEnum):
 class Verdict(NamedTuple):
     """`reason` is for the journal, the passport and the result field, in words; `text`, `code` and `enhanced` for the
     peer; `score` in points, above 0 for what looks like spam; `check` the name of the check that said it; `account` the
-    user whose mailbox alone it is about, 0 for everybody."""
+    user whose mailbox alone it is about, 0 for everybody; of QUARANTINE `tag` names what held it, and `by_users` says
+    whether its recipients may release it themselves."""
 
     action: Action
     reason: str = ""
@@ -39,6 +40,7 @@ class Verdict(NamedTuple):
     tag: str = ""
     check: str = ""
     account: int = 0
+    by_users: bool = False
 
     @property
     def accepted(self) -> bool:
@@ -61,9 +63,9 @@ def tagged(tag: str, reason: str) -> Verdict:
     return Verdict(Action.TAG, reason, tag=tag)
 
 
-def quarantined(reason: str) -> Verdict:
-    """Take it and hold it."""
-    return Verdict(Action.QUARANTINE, reason)
+def quarantined(reason: str, holder: str = "", *, by_users: bool = False) -> Verdict:
+    """Take it and hold it; `holder` names the filter that wants it so."""
+    return Verdict(Action.QUARANTINE, reason, tag=holder, by_users=by_users)
 
 
 def discarded(reason: str) -> Verdict:

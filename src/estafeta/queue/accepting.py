@@ -4,8 +4,10 @@ Whatever waits is in the database before anybody is told that it was taken. Ever
 counts as one of those who refer to it.
 """
 
+import secrets
 from collections.abc import Sequence
 from itertools import islice
+from typing import Any
 
 from sqlalchemy import insert
 
@@ -14,12 +16,16 @@ from estafeta.journal.writing import write_records
 from estafeta.mail.scan import MessageSummary
 from estafeta.mailboxes.deliver import ADD_CONTENT, Outcome, content_row, file_arrivals
 from estafeta.queue.destinations import Coming, bring, find_or_make
-from estafeta.queue.tables import entries, recipients
-from estafeta.queue.values import Acceptance, Accepted, Lane, NewEntry, NewRecipient
+from estafeta.queue.tables import entries, quarantine, recipients
+from estafeta.queue.values import HELD_LANES, Acceptance, Accepted, Hold, Lane, NewEntry, NewRecipient
 from estafeta.storage.commit import Item
 from estafeta.storage.database import Transaction
 from estafeta.storage.packs import Location
 from estafeta.storage.prepared import Prepared
+
+# Characters of what senders write that are kept to be shown.
+_MOST_RULE, _MOST_SHOWN = 100, 500
+_SECRET_OCTETS = 20
 
 
 def accept(tx: Transaction, items: Sequence[Item]) -> list[tuple[Accepted, ...]]:
@@ -79,9 +85,12 @@ def _queue(tx: Transaction, queued: Sequence[tuple[NewEntry, Location]]) -> None
         for number, one in enumerate(entry.recipients):
             destination_id = standings[one.hop].destination_id
             rows.append(_recipient_row(destination_id, entry, number, one))
-            if entry.lane != Lane.HELD:
+            if entry.lane not in HELD_LANES:
                 coming.append(Coming(destination_id, entry.owner, one.due_ms))
     _ADD_ENTRY.many(tx, [_entry_row(entry, location) for entry, location in queued])
+    held = [_held_row(entry, entry.hold) for entry, _ in queued if entry.hold is not None]
+    if held:
+        tx.conn.execute(insert(quarantine), held)
     # In key order: neighbours share a page of the tree.
     rows.sort(key=lambda row: row[:6])
     _ADD_RECIPIENT.many(tx, rows)
@@ -94,7 +103,7 @@ def _entry_row(entry: NewEntry, location: Location) -> tuple[object, ...]:
         location.content_id,
         entry.sender,
         entry.owner,
-        int(Lane.NORMAL if entry.lane == Lane.HELD else entry.lane),
+        int(Lane.NORMAL if entry.lane in HELD_LANES else entry.lane),
         int(entry.flags),
         entry.size,
         entry.skip,
@@ -104,6 +113,21 @@ def _entry_row(entry: NewEntry, location: Location) -> tuple[object, ...]:
         entry.language,
         entry.subject,
     )
+
+
+def _held_row(entry: NewEntry, hold: Hold) -> dict[str, Any]:
+    """Why it is in quarantine, in the same commit. The secret signs links to release it, and goes with it."""
+    return {
+        "entry_id": entry.entry_id,
+        "rule": hold.rule[:_MOST_RULE],
+        "reason": hold.reason[:_MOST_SHOWN],
+        "author": hold.author[:_MOST_SHOWN],
+        "subject": hold.subject[:_MOST_SHOWN],
+        "held_ms": entry.created_ms,
+        "expires_ms": hold.expires_ms,
+        "by_users": hold.by_users,
+        "secret": secrets.token_bytes(_SECRET_OCTETS),
+    }
 
 
 def _recipient_row(destination_id: int, entry: NewEntry, number: int, one: NewRecipient) -> tuple[object, ...]:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.queue.tables import destinations, entries, recipients
-from estafeta.queue.values import EntryFlag, Lane, Place
+from estafeta.queue.values import HELD_LANES, EntryFlag, Lane, Place
 from estafeta.routing.values import HopKind
 
 _ROWS = 2000
@@ -76,8 +76,9 @@ def find(conn: Connection, choice: Choice, limit: int | None = None) -> Generato
 
 
 def find_places(conn: Connection, choice: Choice, at_once: int = 500) -> Generator[tuple[Place, ...], None, None]:
-    """Their keys in portions, for changes: each portion is a commit of its own."""
-    wanted = select(_R.entry_id, _R.number).select_from(_JOINED).where(*_conditions(choice))
+    """Their keys in portions, for changes: each portion is a commit of its own. What is in quarantine is not changed
+    from here."""
+    wanted = select(_R.entry_id, _R.number).select_from(_JOINED).where(*_conditions(choice), _CHANGEABLE)
     with conn.execution_options(yield_per=_ROWS).execute(wanted) as rows:
         places = (Place(*row) for row in rows)
         while portion := tuple(islice(places, at_once)):
@@ -85,13 +86,14 @@ def find_places(conn: Connection, choice: Choice, at_once: int = 500) -> Generat
 
 
 def count(conn: Connection, choice: Choice) -> tuple[int, int]:
-    """How many recipients, and of how many messages."""
+    """How many recipients, and of how many messages, without those in quarantine."""
     numbers = select(func.count(), func.count(_E.entry_id.distinct())).select_from(_JOINED)
-    row = conn.execute(numbers.where(*_conditions(choice))).one()
+    row = conn.execute(numbers.where(*_conditions(choice), _CHANGEABLE)).one()
     return row[0], row[1]
 
 
 _D, _E, _R = destinations.c, entries.c, recipients.c
+_CHANGEABLE = _R.lane != int(Lane.QUARANTINE)
 _JOINED = recipients.join(entries, _E.entry_id == _R.entry_id).join(
     destinations, _D.destination_id == _R.destination_id
 )
@@ -138,7 +140,8 @@ def _conditions(choice: Choice) -> list[ColumnElement[bool]]:
     if not found and not choice.everything and choice.held is None:
         raise EstafetaError(Kind.INVALID, "Say which messages are meant.")
     if choice.held is not None:
-        found.append((_R.lane == int(Lane.HELD)) if choice.held else (_R.lane != int(Lane.HELD)))
+        lanes = [int(lane) for lane in HELD_LANES]
+        found.append(_R.lane.in_(lanes) if choice.held else _R.lane.not_in(lanes))
     return found
 
 

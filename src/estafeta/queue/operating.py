@@ -135,7 +135,9 @@ def _change(tx: Transaction, wanted: Change) -> int:
 
 
 def _concerns(wanted: Change, row: _Row) -> bool:
-    """Whether there is anything to do."""
+    """Whether there is anything to do. What is in quarantine is decided about there alone."""
+    if row.lane == Lane.QUARANTINE:
+        return False
     held = row.lane == Lane.HELD
     return not held if wanted.action is Action.HOLD else held if wanted.action is Action.RELEASE else True
 

@@ -14,7 +14,7 @@ from estafeta.queue.choosing import is_destination
 from estafeta.queue.destinations import DESTINATION, destination_of
 from estafeta.queue.lines import NEVER
 from estafeta.queue.tables import destinations, entries, recipients
-from estafeta.queue.values import Destination, Lane
+from estafeta.queue.values import HELD_LANES, Destination
 
 # How an ident is made of its time: estafeta.intake.accept.
 _IDENT_TIME_BITS = 20
@@ -83,7 +83,7 @@ def summary(conn: Connection, by: SumBy = SumBy.DOMAIN) -> list[Sum]:
 def totals(conn: Connection) -> Totals:
     """The queue at a glance."""
     waiting = conn.execute(
-        select(*_numbers(_R.entry_id, _R.size), func.count().filter(_R.lane == int(Lane.HELD)))
+        select(*_numbers(_R.entry_id, _R.size), func.count().filter(_R.lane.in_([int(lane) for lane in HELD_LANES])))
     ).one()
     return Totals(
         conn.execute(select(func.count()).select_from(entries)).scalar_one(),

@@ -1,6 +1,6 @@
 """Tables of the queue (docs/internals/queue.md). Times are epoch milliseconds."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, SmallInteger, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, SmallInteger, String, Table, Text
 
 from estafeta.storage.tables import metadata
 
@@ -88,4 +88,30 @@ couriers = Table(
     Column("beat", BigInteger, nullable=False),
     Column("line", BigInteger, nullable=False),
     sqlite_with_rowid=False,
+)
+
+#: One row per message in quarantine: why it is held (`rule` is the filter's name), until when, and what its recipients
+#: are shown of it. `by_users`: they may release it themselves, by links signed with `secret`. Its recipients are rows
+#: of `queue_recipients` in lane QUARANTINE.
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("entry_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("rule", String(100), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("held_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    Column("by_users", Boolean, nullable=False),
+    Column("secret", LargeBinary, nullable=False),
+)
+Index("ix_quarantine_expires_ms", quarantine.c.expires_ms)
+
+#: One row per recipient of such a message who was written that it is held.
+quarantine_told = Table(
+    "quarantine_told",
+    metadata,
+    Column("entry_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
 )

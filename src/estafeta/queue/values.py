@@ -10,11 +10,17 @@ from estafeta.mailboxes.values import Arrival
 
 
 class Lane(IntEnum):
-    """Which goes first (row Q6). What is HELD waits until it is released."""
+    """Which goes first (row Q6). What is HELD waits until it is released. What is in QUARANTINE waits for a decision of
+    its own (estafeta.queue.quarantine): what releases held mail does not release it."""
 
     HIGH = 0
     NORMAL = 1
     HELD = 9
+    QUARANTINE = 10
+
+
+#: What waits for a person, whatever its time.
+HELD_LANES = (Lane.HELD, Lane.QUARANTINE)
 
 
 class EntryFlag(IntFlag):
@@ -49,10 +55,23 @@ class NewRecipient(NamedTuple):
     orcpt: str = ""
 
 
+class Hold(NamedTuple):
+    """Why a message is in quarantine: `rule` names the filter. `author` and `subject` are what its recipients are shown
+    of it; `by_users`: whether they may release it themselves."""
+
+    rule: str
+    reason: str
+    author: str
+    subject: str
+    expires_ms: int
+    by_users: bool = False
+
+
 class NewEntry(NamedTuple):
     """A message that is queued. `sender` is the reverse-path, "" for null; `owner` tells whose it is, so that all have
     their turn: an account, or a number made from the peer or the sender (`owner_of`). `skip`: octets at the front of
-    the content that do not go out (Return-Path). `size` is of the content. `language` of notices to the sender."""
+    the content that do not go out (Return-Path). `size` is of the content. `language` of notices to the sender. `hold`
+    belongs to lane QUARANTINE."""
 
     entry_id: int
     sender: str
@@ -67,6 +86,7 @@ class NewEntry(NamedTuple):
     ret: str = ""
     language: str = ""
     subject: str = ""
+    hold: Hold | None = None
 
 
 class Acceptance(NamedTuple):

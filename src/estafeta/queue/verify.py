@@ -4,12 +4,14 @@ Reads in one view of the database, so a server that goes on working gives no fal
 server: each step is one commit and can be repeated. What `mailboxes.tally` counts is told in `queued_contents`.
 """
 
+import secrets
 from collections.abc import Callable, Iterator
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, exists, func, insert, select, update
 
-from estafeta.queue.lines import OPEN, WAITING
-from estafeta.queue.tables import couriers, destinations, entries, recipients
+from estafeta.queue.lines import NEVER, OPEN, WAITING
+from estafeta.queue.tables import couriers, destinations, entries, quarantine, quarantine_told, recipients
+from estafeta.queue.values import Lane
 from estafeta.storage.database import Database, Transaction
 from estafeta.storage.tables import contents
 from estafeta.storage.verify import Problem, ProblemKind
@@ -52,7 +54,30 @@ def _stand_again(tx: Transaction) -> object:
     return tx.conn.execute(update(destinations).where(_STRAYED).values(holder="", line=WAITING, due_ms=_D.retry_ms))
 
 
-_D, _E, _R = destinations.c, entries.c, recipients.c
+def _say_why(tx: Transaction) -> object:
+    """What is held stays held, for an operator to decide about."""
+    found = select(_E.entry_id, _E.subject, _E.created_ms).where(
+        exists().where(_R.entry_id == _E.entry_id, _OF_QUARANTINE),
+        _none(select(_Q.entry_id).where(_Q.entry_id == _E.entry_id)),
+    )
+    rows = [
+        {
+            "entry_id": row.entry_id,
+            "rule": "unknown",
+            "reason": "the reason was lost",
+            "author": "",
+            "subject": row.subject,
+            "held_ms": row.created_ms,
+            "expires_ms": NEVER,
+            "by_users": False,
+            "secret": secrets.token_bytes(20),
+        }
+        for row in tx.conn.execute(found).all()
+    ]
+    return tx.conn.execute(insert(quarantine), rows)
+
+
+_D, _E, _Q, _R = destinations.c, entries.c, quarantine.c, recipients.c
 
 
 def _none(found: Select[tuple[int]]) -> ColumnElement[bool]:
@@ -68,12 +93,20 @@ _UNKNOWN_HOLDER = and_(_D.holder != "", _none(select(couriers.c.name).where(cour
 _NOWHERE = and_(_D.holder == "", ~_D.held, _D.line.is_(None), _OPEN_WORK)
 _STRAYED = _UNKNOWN_HOLDER | _NOWHERE
 
+_OF_QUARANTINE = _R.lane == int(Lane.QUARANTINE)
+_HELD_OF_IT = select(_R.entry_id).where(_R.entry_id == _Q.entry_id, _OF_QUARANTINE)
+_NO_REASON = and_(_OF_QUARANTINE, _none(select(_Q.entry_id).where(_Q.entry_id == _R.entry_id)))
+_NOTHING_TOLD = _none(select(_Q.entry_id).where(_Q.entry_id == quarantine_told.c.entry_id))
+
 # In the order in which they are mended: what one leaves over the next one finds.
 _WRONG: tuple[tuple[str, Table, ColumnElement[bool]], ...] = (
     ("messages have lost their content", entries, _NO_CONTENT),
     ("recipients belong to no message", recipients, _NO_ENTRY),
     ("recipients belong to no destination", recipients, _NO_DESTINATION),
     ("messages have no recipients", entries, _NO_RECIPIENT),
+    ("reasons of quarantine belong to nothing that is held", quarantine, _none(_HELD_OF_IT)),
+    ("letters about quarantine are of nothing that is held", quarantine_told, _NOTHING_TOLD),
+    ("recipients are in quarantine and nothing says why", recipients, _NO_REASON),
     ("destinations have work and stand in no line", destinations, _STRAYED),
 )
-_MENDS = (*(_drop(table, wrong) for _, table, wrong in _WRONG[:-1]), _stand_again)
+_MENDS = (*(_drop(table, wrong) for _, table, wrong in _WRONG[:-2]), _say_why, _stand_again)

@@ -1,0 +1,128 @@
+"""A running server: a filter holds a message, an operator looks and decides, the journal tells all of it."""
+
+import json
+import poplib
+import smtplib
+from email.message import EmailMessage
+from pathlib import Path
+
+from running import PASSWORD, Server, wait_until
+
+FILTERS = """
+# what once was a worm
+[[filter]]
+name = "scripts"
+action = "keep"
+attachment = "*.vbs"
+
+[[filter]]
+name = "noise"
+action = "discard"
+subject = "*buy now*"
+
+[[filter]]
+name = "no pictures"
+action = "reject"
+type = "image/*"
+text = "No pictures, please"
+"""
+
+
+def worm(subject: str = "ILOVEYOU \x1b]0;title\x07") -> bytes:
+    message = EmailMessage()
+    message["From"] = "Eva <eva@far.test>"
+    message["Subject"] = "x"
+    message.set_content("kindly check \x1b[31mthe attached\n")
+    message.add_attachment(b"x", maintype="application", subtype="octet-stream", filename="LOVE-LETTER.TXT.vbs")
+    return message.as_bytes().replace(b"Subject: x", b"Subject: " + subject.encode()).replace(b"\n", b"\r\n")
+
+
+def send(server: Server, content: bytes, *to: str) -> str:
+    """The server's last reply."""
+    with smtplib.SMTP("127.0.0.1", server.port(25)) as client:
+        client.ehlo("client.far.test")
+        assert client.mail("eva@far.test")[0] == 250
+        for address in to:
+            assert client.rcpt(address)[0] == 250
+        code, words = client.data(content)
+        return f"{code} {words.decode()}"
+
+
+def inbox(server: Server, name: str) -> list[bytes]:
+    client = poplib.POP3_SSL("localhost", server.port(995), context=server.client_context())
+    client.user(f"{name}@example.test")
+    client.pass_(PASSWORD)
+    found = [b"\n".join(client.retr(number + 1)[1]) for number in range(len(client.list()[1]))]
+    client.quit()
+    return found
+
+
+def held(server: Server) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = json.loads(server.run("quarantine", "list", "--json").stdout)
+    return found
+
+
+def test_a_message_is_held_looked_at_released_and_traced(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "filters.toml").write_text(FILTERS)
+    done = server.run("filter", "import", str(tmp_path / "filters.toml"))
+    assert "3 filters hold now" in done.stdout, done.stderr
+    wait_until(
+        lambda: "Accepted" in send(server, worm(), "alice@example.test", "bob@example.test") and bool(held(server))
+    )
+
+    [one] = held(server)[:1]
+    ident = str(one["ident"])
+    assert one["rule"] == "scripts"
+    assert [person["address"] for person in one["recipients"]] == ["alice@example.test", "bob@example.test"]
+
+    looked = server.run("quarantine", "look", ident).stdout
+    assert "LOVE-LETTER.TXT.vbs" in looked
+    assert "kindly check" in looked
+    assert "\x1b" not in looked
+    assert "\x1b" not in server.run("quarantine", "list").stdout
+    assert "filter scripts: attachment" in server.run("quarantine", "show", ident).stdout
+
+    # Nothing but a decision lets it go.
+    assert "Released" not in server.run("queue", "release", ident).stdout
+    story = server.run("message", "trace", ident).stdout
+    assert "held in quarantine for alice@example.test" in story
+
+    done = server.run("quarantine", "release", ident, "--recipient", "alice@example.test")
+    assert done.stdout == "Released: 1 recipient.\n"
+    wait_until(lambda: len(inbox(server, "alice")) == 1)
+    assert b"LOVE-LETTER" in inbox(server, "alice")[0]
+    assert server.run("quarantine", "delete", ident, "--yes").stdout == "Deleted: 1 recipient.\n"
+    assert server.run("quarantine", "delete", ident, "--yes").returncode == 1
+    server.run("quarantine", "delete", "--all", "--yes")
+    assert held(server) == []
+    assert inbox(server, "bob") == []
+    story = server.run("message", "trace", ident).stdout
+    for words in ("released for alice", "removed from the queue for bob", "INBOX of alice@example.test"):
+        assert words in story
+    assert server.run("store", "verify").returncode == 0
+
+
+def test_discarded_and_refused(server: Server) -> None:
+    discarded = send(server, b"Subject: Buy now, or never\r\n\r\nx\r\n", "carol@example.test")
+    assert discarded.startswith("250 2.0.0 Accepted as ")
+    picture = b"Subject: x\r\nContent-Type: image/gif\r\n\r\nGIF\r\n"
+    assert send(server, picture, "carol@example.test") == "550 5.7.1 No pictures, please"
+    assert inbox(server, "carol") == []
+    wait_until(lambda: "discarded for carol@" in server.run("message", "trace", discarded.split()[-1]).stdout)
+
+
+def test_a_filter_is_tried_added_and_removed(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "worm.eml").write_bytes(worm())
+    tried = server.run("filter", "test", str(tmp_path / "worm.eml"), "--from", "eva@far.test")
+    assert tried.stdout.startswith("scripts: keep: attachment 'LOVE-LETTER.TXT.vbs'")
+    assert server.run("filter", "add", "far", "--originator", "*@far.test", "--action", "discard").returncode == 0
+    names = [one["name"] for one in json.loads(server.run("filter", "list", "--json").stdout)]
+    assert names == ["scripts", "noise", "no pictures", "far"]
+    assert server.run("filter", "remove", "noise").returncode == 0
+    exported = server.run("filter", "export").stdout
+    assert "noise" not in exported
+    assert "# what once was a worm" in exported
+    (tmp_path / "bad.toml").write_text('[[filter]]\nname = "a"\naction = "keep"\nsubjetc = "x"\n')
+    bad = server.run("filter", "check", str(tmp_path / "bad.toml"))
+    assert bad.returncode == 1
+    assert "line 4: filter 'a': 'subjetc' is not known; the nearest is 'subject'" in bad.stderr
