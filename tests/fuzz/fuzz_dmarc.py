@@ -140,7 +140,8 @@ def check_document(data: bytes) -> None:
     try:
         check_report(read_report(data))
     except ReportError as error:
-        assert str(error)
+        if not str(error):
+            raise
 
 
 def check(rng: random.Random, data: bytes) -> None:
