@@ -136,3 +136,38 @@ def test_a_removed_domain_takes_no_mail(site):
     assert site.status("x@other.example") is Status.UNKNOWN
     site.directory.remove_domain("other.example")
     assert site.status("x@other.example") is Status.NOT_OURS
+
+
+def test_in_whose_name_a_user_may_send(site):
+    directory = site.directory
+    for name in ("ana", "boss"):
+        directory.add_user(name, password=PASSWORD)
+    directory.add_alias("team", ["ana", "boss"])
+    assert directory.grant_sending("ana", "Team") == "team@example.org"
+    assert directory.grant_sending("ana", "@Brand.example") == "@brand.example"
+    assert directory.grant_sending("ana", "ana@Home.example") == "ana@home.example"
+    assert directory.list_sending("ana") == ("@brand.example", "ana@home.example", "team@example.org")
+    assert site.authenticator.check("ana", PASSWORD).grants == frozenset(directory.list_sending("ana"))
+    assert site.authenticator.check("boss", PASSWORD).grants == frozenset()
+    for identity, kind in (
+        ("team", Kind.EXISTS),
+        ("nobody", Kind.NOT_FOUND),
+        ("@", Kind.INVALID),
+        ("a b@x", Kind.INVALID),
+    ):
+        with pytest.raises(EstafetaError) as refused:
+            directory.grant_sending("ana", identity)
+        assert refused.value.kind is kind
+    with pytest.raises(EstafetaError, match="no user"):
+        directory.grant_sending("nobody", "team")
+    assert directory.revoke_sending("ana", "team") == "team@example.org"
+    with pytest.raises(EstafetaError) as refused:
+        directory.revoke_sending("ana", "team")
+    assert refused.value.kind is Kind.NOT_FOUND
+    site.authenticator.forget()
+    assert "team@example.org" not in site.authenticator.check("ana", PASSWORD).grants
+    # Nothing of it is left for whoever gets the account's row next.
+    directory.remove_user("ana")
+    directory.purge_user("ana")
+    directory.add_user("ana", password=PASSWORD)
+    assert directory.list_sending("ana") == ()

@@ -12,8 +12,10 @@ from estafeta.policy.bayes_store import BayesStore
 from estafeta.policy.checks import Check
 from estafeta.policy.learning import Learner, all_of
 from estafeta.policy.readers import Readers
+from estafeta.policy.sender import Rewrite
 from estafeta.policy.strangers import Strangers
 from estafeta.policy.table import Tools, build_checks
+from estafeta.routing.rewriting import build_rewriter
 from estafeta.storage.database import Database
 from estafeta.trust.lookups import Lookups
 
@@ -31,6 +33,7 @@ class Guard:
         addresses: Resolver,
         settings: SettingsSource,
         submit: Submit | None,
+        rewrite: Rewrite,
         learners: tuple[Learner, ...] = (),
     ) -> None:
         self._strangers = Strangers(resolver, database, settings, submit, clock)
@@ -43,6 +46,7 @@ class Guard:
             self._strangers,
             self.readers,
             addresses,
+            rewrite,
             self._bayes,
         )
         self.checks: tuple[Check, ...] = build_checks(tools)
@@ -64,12 +68,16 @@ def guard_of(site: Site, settings: Settings) -> Guard:
     """For a command: the checks that a worker of this site would ask."""
     dns = DnsResolver()
     dns.use(settings.dns, settings.routing.host_table)
+    hostname = site.node.config.hostname
     return Guard(
         dns,
-        site.node.config.hostname,
+        hostname,
         site.database,
         site.node.make_clock(),
         addresses=Resolver(site.database, site.settings),
         settings=site.settings,
         submit=None,
+        rewrite=build_rewriter(
+            settings.rewrite, qualify_domain=settings.local.qualify_domain, host_name=hostname
+        ).rewrite_address,
     )

@@ -60,6 +60,7 @@ from estafeta.queue.choosing import Choice, find
 from estafeta.queue.destinations import TOPIC
 from estafeta.queue.operating import Action, Change, change
 from estafeta.queue.values import EntryFlag, Place
+from estafeta.routing.rewriterules import Field
 from estafeta.routing.table import RouteTable, build_route_table
 from estafeta.routing.values import HopKind
 from estafeta.storage.commit import next_number
@@ -182,6 +183,10 @@ class Outward:
         self._ticks = 0
         self._fetching = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def rewrite_address(self, address: Address, field: Field) -> Address:
+        """What rewriting makes of an address, by the rules of now."""
+        return self.planner.rewriter.rewrite_address(address, field)
 
     def start(self) -> None:
         """Begin delivery."""

@@ -164,6 +164,7 @@ class Worker:
             addresses=self.resolver,
             settings=self.settings,
             submit=self.writer.submit,
+            rewrite=self.outward.rewrite_address,
             learners=self.dmarc.learners,
         )
         sign_in.reading = self.guard.readers.entered

@@ -95,8 +95,9 @@ def show(context: typer.Context, address: Address, as_json: Json = False) -> Non
     with site_of(context) as site:
         user = site.directory.get_user(address)
         used = site.usage().get(user.account_id, (0, 0))
+        granted = site.directory.list_sending(address)
     if as_json:
-        show_json(_as_json(user, used))
+        show_json(_as_json(user, used) | {"may_send_as": granted})
         return
     inherited = " (inherited)" if user.quota_inherited else ""
     count_inherited = " (inherited)" if user.quota_messages_inherited else ""
@@ -105,6 +106,7 @@ def show(context: typer.Context, address: Address, as_json: Json = False) -> Non
             ("Address", user.address),
             ("Further addresses", [one for one in user.addresses if one != user.address]),
             ("Writes from", user.preferred_address),
+            ("May send as", granted),
             ("Name", user.display_name),
             ("State", user.state),
             ("Services", user.services),
@@ -191,6 +193,32 @@ def redirect(
     with site_of(context) as site:
         user = site.directory.set_redirect(address, targets or [], keep_copy=copy)
     typer.echo(f"Mail for {user.address} goes to {_redirect(user) or 'the mailbox'}.")
+
+
+@commands.command()
+def grant(
+    context: typer.Context,
+    address: Address,
+    identity: Annotated[
+        str, typer.Argument(help="An alias, a group, a list, another user; or @example.org for the whole domain.")
+    ],
+) -> None:
+    """Let a user send in another name besides its own addresses."""
+    with site_of(context) as site:
+        key = site.directory.grant_sending(address, identity)
+    typer.echo(f"{address} may send as {key}.")
+
+
+@commands.command()
+def revoke(
+    context: typer.Context,
+    address: Address,
+    identity: Annotated[str, typer.Argument(help="What was granted.")],
+) -> None:
+    """Undo `grant`."""
+    with site_of(context) as site:
+        key = site.directory.revoke_sending(address, identity)
+    typer.echo(f"{address} may no longer send as {key}.")
 
 
 @commands.command()

@@ -21,6 +21,7 @@ from estafeta.directory.model import (
     User,
     UserState,
 )
+from estafeta.directory.restriction_tables import send_grants
 from estafeta.directory.tables import addresses, credentials, domains, redirects, users
 from estafeta.mail.address import Address
 
@@ -72,7 +73,7 @@ def find_login(conn: Connection, settings: "Settings", login: str) -> Account | 
         .where(addresses.c.address_key == key, users.c.state == UserState.ACTIVE)
     )
     row = conn.execute(query).first()
-    return _account(row) if row is not None else None
+    return _account(row, read_grants(conn, row.account_id)) if row is not None else None
 
 
 def read_credential(conn: Connection, account_id: AccountId, kind: CredentialKind) -> str:
@@ -175,7 +176,13 @@ def encode_services(services: Iterable[Service]) -> str:
     return ",".join(service for service in Service if service in chosen)
 
 
-def _account(row: Any) -> Account:
+def read_grants(conn: Connection, account_id: AccountId) -> frozenset[str]:
+    """As whom a user may send besides its own addresses (estafeta.directory.grants)."""
+    query = select(send_grants.c.identity).where(send_grants.c.account_id == account_id)
+    return frozenset(conn.execute(query).scalars())
+
+
+def _account(row: Any, grants: frozenset[str]) -> Account:
     address = str(Address(row.local, row.domain))
     services = parse_services(row.services)
-    return Account(AccountId(row.account_id), address, row.display_name, row.language, services)
+    return Account(AccountId(row.account_id), address, row.display_name, row.language, services, grants)

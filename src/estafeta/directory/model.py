@@ -142,13 +142,14 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who signed in."""
+    """Who signed in. `grants`: as whom it may send besides itself: keys of addresses, and `@domain`."""
 
     account_id: AccountId
     address: str
     display_name: str
     language: str
     services: frozenset[Service]
+    grants: frozenset[str] = frozenset()
 
 
 class Status(StrEnum):

@@ -9,6 +9,7 @@ and announces `directory` on the bus, whose listeners call `forget` (and `Authen
 from estafeta.directory.aliases import AliasMethods
 from estafeta.directory.credentials import CredentialMaker
 from estafeta.directory.domains import DomainMethods
+from estafeta.directory.grants import GrantMethods
 from estafeta.directory.listmembers import ListMemberMethods
 from estafeta.directory.lists import ListMethods
 from estafeta.directory.model import Clock, Resolution
@@ -23,7 +24,14 @@ from estafeta.storage.database import Database
 
 
 class Directory(
-    DomainMethods, UserMethods, AliasMethods, PeopleMethods, TransferMethods, ListMethods, ListMemberMethods
+    DomainMethods,
+    UserMethods,
+    AliasMethods,
+    PeopleMethods,
+    TransferMethods,
+    ListMethods,
+    ListMemberMethods,
+    GrantMethods,
 ):
     """Everything about who is here. `profile` overrides what the settings say an Argon2id hash costs."""
 

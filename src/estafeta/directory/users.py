@@ -22,6 +22,7 @@ from estafeta.directory.model import (
     UserState,
 )
 from estafeta.directory.passwords import check_new_password, normalise_hash
+from estafeta.directory.restriction_tables import send_grants
 from estafeta.directory.sequences import next_value
 from estafeta.directory.tables import addresses, redirects, users
 
@@ -146,7 +147,7 @@ class UserMethods(Part):
         """
         with self._changing() as view:
             account_id = _removed_user(view, address).account_id
-            for table in (addresses, redirects, users):
+            for table in (addresses, redirects, send_grants, users):
                 view.conn.execute(delete(table).where(table.c.account_id == account_id))
             accounts.drop_credentials(view.conn, account_id)
             return account_id

@@ -6,7 +6,7 @@ Within a stage all lookups run together; the order is that of verdicts, in the j
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from estafeta.policy import authentication, bayes_check, dmarc_inbox, filters, restriction_checks
+from estafeta.policy import authentication, bayes_check, dmarc_inbox, filters, restriction_checks, sender
 from estafeta.policy.bayes_store import BayesStore
 from estafeta.policy.checks import Check
 from estafeta.policy.readers import Readers
@@ -14,6 +14,7 @@ from estafeta.policy.restriction_checks import AddressBook
 from estafeta.policy.restrictions import Prepared
 from estafeta.policy.scanners import checks as scanners
 from estafeta.policy.scanners.asking import Asker
+from estafeta.policy.sender import Rewrite
 from estafeta.policy.strangers import Strangers
 from estafeta.trust.lookups import Lookups
 
@@ -28,6 +29,7 @@ class Tools:
     strangers: Strangers
     readers: Readers
     addresses: AddressBook
+    rewrite: Rewrite
     bayes: BayesStore
 
 
@@ -41,6 +43,7 @@ def build_checks(tools: Tools) -> tuple[Check, ...]:
             tools.hostname,
             name_wanted=lambda facts, settings: rules(settings).wants_name(facts.peer),
         ),
+        *sender.checks(tools.addresses, tools.rewrite),
         *dmarc_inbox.checks(tools.is_ours),
         *bayes_check.checks(tools.bayes),
         *scanners.checks(Asker(), tools.hostname),

@@ -95,6 +95,15 @@ def test_user_life(run: Run):
     assert run("user", "restore", "carla").status == 1
 
 
+def test_a_user_may_be_granted_other_names_to_send_in(run: Run):
+    assert "may send as ben@example.test" in run("user", "grant", "anna", "ben").out
+    assert run("user", "show", "anna", "--json").json["may_send_as"] == ["ben@example.test"]
+    assert "May send as" in run("user", "show", "anna").out
+    assert run("user", "grant", "anna", "nobody@example.test").status == 1
+    assert "no longer" in run("user", "revoke", "anna", "ben").out
+    assert run("user", "revoke", "anna", "ben").status == 1
+
+
 def test_a_password_is_made_where_nobody_can_be_asked(run: Run):
     added = run("user", "add", "carla")
     password = added.out.split("Password: ")[1].split()[0]

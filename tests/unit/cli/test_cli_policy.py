@@ -73,9 +73,14 @@ def test_who_is_refused_before_there_is_a_message_is_told_so(home: Path, letter:
 
 def test_a_user_who_signed_in_is_not_asked_what_strangers_are(home: Path, letter: Path) -> None:
     whom = ("--user", "ann@example.test", "--from", "ann@example.test", "--to", "ann@example.test")
-    _, as_json = run(home, "replay", letter, "--from-ip", "192.0.2.9", *whom, "--json")
+    own = letter.with_name("own.eml")
+    own.write_bytes(LETTER.replace(b"x@far.invalid", b"ann@example.test"))
+    _, as_json = run(home, "replay", own, "--from-ip", "192.0.2.9", *whom, "--json")
     told = json.loads(as_json)
     assert told["reply"].startswith("250")
+    # But in whose name it writes.
+    _, as_json = run(home, "replay", letter, "--from-ip", "192.0.2.9", *whom, "--json")
+    assert "x@far.invalid" in json.loads(as_json)["reply"]
     assert "spf" not in {said["check"] for said in told["checks"]}
 
 

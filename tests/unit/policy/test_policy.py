@@ -70,7 +70,7 @@ def test_nobody_relays_without_permission(status):
     ],
 )
 def test_senders(rule, status, owner, code):
-    assert check_sender(Resolution(status, account_id=owner), ANA, rule).code == code
+    assert check_sender(Address("x", "example.test"), Resolution(status, account_id=owner), ANA, rule).code == code
 
 
 @pytest.mark.parametrize(

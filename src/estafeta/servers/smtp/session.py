@@ -186,7 +186,7 @@ class SmtpSession:
 
     def _judge_sender(self, address: Address, resolution: Resolution) -> Awaitable[None] | None:
         """What was said is theirs, or what rewriting makes of it: `user@host.example` may stand for `user@example`."""
-        verdict = check_sender(resolution, self._account, self._service.settings.relay.sender_must_be)
+        verdict = check_sender(address, resolution, self._account, self._service.settings.relay.sender_must_be)
         rewritten = self._sender
         if not verdict.accepted and rewritten is not None and rewritten != address:
             return self._lookup(rewritten, self._judge_sender)
