@@ -1,7 +1,11 @@
 """Everything of a worker that policy needs: what its checks ask, and what is learnt from what they said."""
 
+import time
+
+from estafeta.app.node_key import load_node_key
 from estafeta.app.stores import Site
 from estafeta.core.clock import Clock
+from estafeta.directory.hostcredentials import HostCredentials
 from estafeta.directory.resolver import Resolver
 from estafeta.directory.settings_model import Settings
 from estafeta.directory.settings_source import SettingsSource
@@ -12,12 +16,16 @@ from estafeta.policy.bayes_store import BayesStore
 from estafeta.policy.checks import Check
 from estafeta.policy.learning import Learner, all_of
 from estafeta.policy.readers import Readers
+from estafeta.policy.scanners.hook import Secret
 from estafeta.policy.sender import Rewrite
 from estafeta.policy.strangers import Strangers
 from estafeta.policy.table import Tools, build_checks
 from estafeta.routing.rewriting import build_rewriter
 from estafeta.storage.database import Database
 from estafeta.trust.lookups import Lookups
+
+#: The name by which the secret of the web hook is kept for its host and port.
+HOOK_LOGIN = "hook"
 
 
 class Guard:
@@ -34,6 +42,7 @@ class Guard:
         settings: SettingsSource,
         submit: Submit | None,
         rewrite: Rewrite,
+        hook_secret: Secret = lambda host, port: "",
         learners: tuple[Learner, ...] = (),
     ) -> None:
         self._strangers = Strangers(resolver, database, settings, submit, clock)
@@ -48,6 +57,7 @@ class Guard:
             addresses,
             rewrite,
             self._bayes,
+            hook_secret,
         )
         self.checks: tuple[Check, ...] = build_checks(tools)
         if submit is not None:
@@ -80,4 +90,21 @@ def guard_of(site: Site, settings: Settings) -> Guard:
         rewrite=build_rewriter(
             settings.rewrite, qualify_domain=settings.local.qualify_domain, host_name=hostname
         ).rewrite_address,
+        hook_secret=site_secret(site),
     )
+
+
+def site_secret(site: Site) -> Secret:
+    """The secret of the web hook, for a command."""
+    return secret_of_hook(site.database, load_node_key(site.node.home))
+
+
+def secret_of_hook(database: Database, node_key: bytes) -> Secret:
+    """Where the secret of the web hook is kept: with the logins for other servers, under a name of its own."""
+    credentials = HostCredentials(database, node_key, time.time)
+
+    def find(host: str, port: int) -> str:
+        login = credentials.find_credentials(host, port)
+        return login.password if login is not None and login.user == HOOK_LOGIN else ""
+
+    return find

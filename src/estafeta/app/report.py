@@ -20,9 +20,12 @@ from estafeta.core.errors import EstafetaError
 
 if TYPE_CHECKING:
     from estafeta.app.stores import Site
+    from estafeta.directory.settings_model import Settings
 
 #: A worker whose loop is held longer than this on average keeps its sessions waiting (milliseconds).
 _SLOW_LOOP_MS = 50.0
+
+_AWAY = {"pass": "mail is taken unexamined", "defer": "mail is put off", "reject": "mail is refused"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +193,7 @@ def _examine_store(node: Node, found: Findings) -> int:
             found.problems.extend(said.problems)
             found.notes.extend(said.notes)
             _examine_queue(site, found)
+            _examine_scanners(site, found)
             return site.settings.current.store.minimum_free_mib
     except EstafetaError as error:
         found.problems.append(error.public)
@@ -210,6 +214,30 @@ def _examine_queue(site: "Site", found: Findings) -> None:
     if waiting.held:
         words.append(f"{waiting.held} recipients are held")
     found.notes.append("; ".join(words) + ": see `estafeta queue summary`.")
+
+
+def _examine_scanners(site: "Site", found: Findings) -> None:
+    """Whether what mail is shown to answers. Settings with none of them cost nothing."""
+    settings = site.settings.current
+    if not _has_scanners(settings):
+        return
+    import asyncio
+
+    from estafeta.app.guard import site_secret
+    from estafeta.policy.scanners.probing import probe_scanners
+
+    for probe in asyncio.run(probe_scanners(settings, site_secret(site), thoroughly=False)):
+        if probe.fine:
+            found.notes.append(f"{probe.name} at {probe.place} {probe.words}.")
+        else:
+            found.problems.append(
+                f"{probe.name} at {probe.place} cannot be asked, so {_AWAY[probe.away]}: {probe.words}."
+            )
+
+
+def _has_scanners(settings: "Settings") -> bool:
+    one_each = (settings.clamav.server, settings.hook.url, settings.rspamd.server, settings.spamassassin.server)
+    return any(one_each) or bool(settings.milters.server_rules)
 
 
 def _examine_disk(node: Node, minimum_free_mib: int, found: Findings) -> None:

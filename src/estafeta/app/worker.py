@@ -28,7 +28,7 @@ from estafeta.app.config import WEB, ListenerConfig, load_node
 from estafeta.app.config import Service as ServiceName
 from estafeta.app.context import WorkerContext
 from estafeta.app.dmarc_work import DmarcWork
-from estafeta.app.guard import Guard
+from estafeta.app.guard import Guard, secret_of_hook
 from estafeta.app.jobs import Jobs
 from estafeta.app.lessons import Lessons
 from estafeta.app.listening import BACKLOG
@@ -165,6 +165,7 @@ class Worker:
             settings=self.settings,
             submit=self.writer.submit,
             rewrite=self.outward.rewrite_address,
+            hook_secret=secret_of_hook(self.database, key),
             learners=self.dmarc.learners,
         )
         sign_in.reading = self.guard.readers.entered

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from estafeta.cli import scanners
 from estafeta.cli.common import Json, show_fields, show_json, show_table, site_of
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 commands = typer.Typer(
     name="policy", help="The checks of what comes in, in their order.", no_args_is_help=True, rich_markup_mode=None
 )
+scanners.add_commands(commands)
 
 _REFUSED = 1
 

@@ -14,7 +14,8 @@ from estafeta.directory.settings_dkim import Dkim
 from estafeta.directory.settings_dmarc import Dmarc
 from estafeta.directory.settings_fields import AddressOrEmpty, HostName, IpAddress, Network, Separators
 from estafeta.directory.settings_filters import Filters, Quarantine
-from estafeta.directory.settings_hooks import Milters
+from estafeta.directory.settings_hook import Hook
+from estafeta.directory.settings_milters import Milters
 from estafeta.directory.settings_outward import (
     Batch,
     Delivery,
@@ -550,6 +551,7 @@ class Settings(BaseModel):
     bayes: Bayes = Bayes()
     clamav: Clamav = Clamav()
     milters: Milters = Milters()
+    hook: Hook = Hook()
     rspamd: Rspamd = Rspamd()
     spamassassin: Spamassassin = Spamassassin()
     filters: Filters = Filters()

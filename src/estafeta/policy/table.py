@@ -14,6 +14,7 @@ from estafeta.policy.restriction_checks import AddressBook
 from estafeta.policy.restrictions import Prepared
 from estafeta.policy.scanners import checks as scanners
 from estafeta.policy.scanners.asking import Asker
+from estafeta.policy.scanners.hook import Hook, Secret
 from estafeta.policy.sender import Rewrite
 from estafeta.policy.strangers import Strangers
 from estafeta.trust.lookups import Lookups
@@ -31,11 +32,12 @@ class Tools:
     addresses: AddressBook
     rewrite: Rewrite
     bayes: BayesStore
+    hook_secret: Secret
 
 
 def build_checks(tools: Tools) -> tuple[Check, ...]:
     """The table, to be made once for each worker."""
-    rules = Prepared()
+    rules, asker = Prepared(), Asker()
     return (
         *restriction_checks.checks(rules, tools.readers, tools.addresses, tools.resolver),
         *authentication.checks(
@@ -46,7 +48,7 @@ def build_checks(tools: Tools) -> tuple[Check, ...]:
         *sender.checks(tools.addresses, tools.rewrite),
         *dmarc_inbox.checks(tools.is_ours),
         *bayes_check.checks(tools.bayes),
-        *scanners.checks(Asker(), tools.hostname),
+        *scanners.checks(asker, tools.hostname, Hook(asker, tools.hook_secret)),
         *tools.strangers.checks(),
         *filters.checks(),
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from estafeta.policy.content import Content
 from estafeta.policy.facts import Facts
 from estafeta.policy.scanners.asking import Asker
 from estafeta.policy.scanners.checks import checks
+from estafeta.policy.scanners.hook import Hook, Secret
 from estafeta.policy.verdict import Verdict
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -32,7 +34,7 @@ def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
 
 
 @asynccontextmanager
-async def listening(serve: Serve, path: Path | None = None) -> AsyncIterator[str]:
+async def listening(serve: Serve, path: Path | None = None, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """A server; its place as a setting. What it does when a client has gone is nobody's matter."""
     tasks: set[asyncio.Task[None]] = set()
 
@@ -52,7 +54,7 @@ async def listening(serve: Serve, path: Path | None = None) -> AsyncIterator[str
         server = await asyncio.start_unix_server(handle, str(path))
         place = str(path)
     else:
-        server = await asyncio.start_server(handle, "127.0.0.1", 0)
+        server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
         place = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield place
@@ -128,9 +130,17 @@ def facts_of(message: bytes = LETTER, **known: Any) -> Facts:
 class Asked:
     """The checks of scanners with some settings, asked as a session does."""
 
-    def __init__(self, asker: Asker | None = None, **sections: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        asker: Asker | None = None,
+        *,
+        secret: Secret = lambda host, port: "",
+        trust: Callable[[], ssl.SSLContext] = ssl.create_default_context,
+        **sections: dict[str, Any],
+    ) -> None:
         self.settings = Settings.model_validate(sections)
-        self.table: tuple[Check, ...] = checks(asker or Asker(), "mx.here.test")
+        asker = asker or Asker()
+        self.table: tuple[Check, ...] = checks(asker, "mx.here.test", Hook(asker, secret, trust))
 
     async def verdicts(self, facts: Facts) -> list[Verdict]:
         said = Chain(self.table, self.settings).judge(Stage.CONTENT, facts)

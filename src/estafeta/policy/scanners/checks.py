@@ -3,11 +3,12 @@
 from functools import partial, reduce
 from operator import or_
 
-from estafeta.directory.settings_hooks import parse_milter
+from estafeta.directory.settings_milters import parse_milter
 from estafeta.directory.settings_model import Settings
 from estafeta.policy.checks import Check, Stage, Who
-from estafeta.policy.scanners import clamav, milters, rspamd, spamassassin
+from estafeta.policy.scanners import clamav, hook, milters, rspamd, spamassassin
 from estafeta.policy.scanners.asking import Asker
+from estafeta.policy.scanners.hook import Hook
 from estafeta.policy.scanners.milters import WHO
 from estafeta.policy.scanners.wire import CONNECT_SECONDS
 from estafeta.policy.verdict import Verdict, deferred
@@ -16,7 +17,7 @@ from estafeta.policy.verdict import Verdict, deferred
 _SPARE_SECONDS = CONNECT_SECONDS
 
 
-def checks(asker: Asker, hostname: str) -> tuple[Check, ...]:
+def checks(asker: Asker, hostname: str, web_hook: Hook) -> tuple[Check, ...]:
     """One for each kind of scanner, the decisive ones first."""
     return (
         Check("clamav", Stage.CONTENT, "viruses, by ClamAV", clamav.judge_virus, partial(clamav.find_virus, asker),
@@ -26,6 +27,9 @@ def checks(asker: Asker, hostname: str) -> tuple[Check, ...]:
               partial(milters.find_outcomes, asker, hostname),
               whom=_whom_milters, on=lambda settings: bool(settings.milters.server_rules),
               seconds=_seconds_of_milters, lost=_unexamined),
+        Check("hook", Stage.CONTENT, "the verdict of a web service", hook.judge_hook, web_hook.find,
+              whom=lambda settings: WHO[settings.hook.asked_of], on=lambda settings: bool(settings.hook.url),
+              seconds=lambda settings: settings.hook.seconds + _SPARE_SECONDS, lost=_unexamined),
         Check("rspamd", Stage.CONTENT, "points of rspamd", rspamd.judge_spam,
               partial(rspamd.find_spam, asker, hostname),
               whom=lambda settings: WHO[settings.rspamd.asked_of], on=lambda settings: bool(settings.rspamd.server),

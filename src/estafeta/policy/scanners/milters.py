@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from estafeta.directory.settings_hooks import MilterRule, parse_milter
+from estafeta.directory.settings_milters import MilterRule, parse_milter
 from estafeta.directory.settings_model import Settings
 from estafeta.directory.settings_scanners import AskedOf, Place
 from estafeta.mail.address import Address
@@ -26,10 +26,15 @@ from estafeta.policy.scanners.wire import Wire, open_wire, read_pieces
 from estafeta.policy.verdict import Verdict, deferred, discarded, passed, quarantined, rejected
 from estafeta.protocols.milter.client import MilterClient
 from estafeta.protocols.milter.values import Change, Fate, Outcome, Stage, Told
-from estafeta.protocols.milter.words import CHUNK_OCTETS
+from estafeta.protocols.milter.words import CHUNK_OCTETS, Actions
 
 # Bodies that are in memory need no thread.
 _INLINE_BYTES = 256 << 10
+_DOES = {
+    Actions.ADD_HEADERS: "add fields",
+    Actions.CHANGE_HEADERS: "change fields",
+    Actions.QUARANTINE: "have mail held",
+}
 #: Of whom scanners are asked.
 WHO = {
     AskedOf.STRANGERS: Who.STRANGERS,
@@ -81,6 +86,18 @@ async def consult(place: Place, told: Told, content: Content | None) -> Outcome:
             await _step(wire, machine, body)
         await wire.send(machine.quit())
         return machine.outcome
+
+
+async def agree(place: Place) -> str:
+    """What a milter may do, in words, agreed on without telling it of a message. Raises OSError, AnswerError."""
+    async with open_wire(place) as wire:
+        machine = MilterClient(Told("localhost", "", "localhost", "", (), (), {}))
+        await wire.send(machine.take_output())
+        while machine.agreed is None:
+            machine.feed(await wire.read())
+        await wire.send(machine.quit())
+        done = [words for flag, words in _DOES.items() if flag in machine.agreed]
+        return ", ".join(done) or "decide"
 
 
 async def _step(wire: Wire, machine: MilterClient, body: AsyncIterator[bytes]) -> None:

@@ -4,10 +4,10 @@
     send machine.take_output(); feed what comes; while machine.wants_body: put_body(piece) or end_body()
     until machine.outcome is there, or feed raises AnswerError: then the milter cannot be used for this message
 
-Steps are told one after the other: agreement, client, HELO, sender, each recipient, DATA, each field, end of the
-header, body, end. A step that the milter does not want is left out; one that it does not answer is not waited for.
-Whatever it answers, in whatever pieces, `feed` raises nothing but AnswerError, and keeps at most one packet and
-`MAX_CHANGED_OCTETS`.
+`agreed` says what the milter may do, as soon as that is known. Steps are told one after the other: agreement, client,
+HELO, sender, each recipient, DATA, each field, end of the header, body, end. A step that the milter does not want is
+left out; one that it does not answer is not waited for. Whatever it answers, in whatever pieces, `feed` raises nothing
+but AnswerError, and keeps at most one packet and `MAX_CHANGED_OCTETS`.
 
 Departures from what sendmail does: all is told when the message is complete, on a connection of its own; a refused
 recipient refuses the message; bodies, senders and recipients stay as they are (what would change them is not offered).
@@ -79,6 +79,7 @@ class MilterClient:
     def __init__(self, told: Told) -> None:
         self.outcome: Outcome | None = None
         self.wants_body = False
+        self.agreed: Actions | None = None
         self._told = told
         self._reader = PacketReader()
         self._output = bytearray(encode_packet(Command.NEGOTIATE, struct.pack("!III", VERSION, OFFERED, UNDERSTOOD)))
@@ -156,6 +157,7 @@ class MilterClient:
             raise AnswerError(f"it speaks version {version} of the protocol, not 2 to 6")
         # Some want all that there is (rspamd) and never do it; what was not offered is refused when it is done.
         self._actions, self._steps = Actions(actions) & OFFERED, Steps(steps) & UNDERSTOOD
+        self.agreed = self._actions
         self._wanted = _wanted_macros(data[12:]) if Actions.SET_MACROS in self._actions else {}
         self._waiting = b""
         self._left = self._plan()
