@@ -45,7 +45,7 @@ class Guard:
         hook_secret: Secret = lambda host, port: "",
         learners: tuple[Learner, ...] = (),
     ) -> None:
-        self._strangers = Strangers(resolver, database, settings, submit, clock)
+        self._strangers = Strangers(resolver, hostname, database, settings, submit, clock)
         self.readers = Readers(database, submit, settings, clock)
         self._bayes = BayesStore(database)
         tools = Tools(

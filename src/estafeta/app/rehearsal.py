@@ -92,7 +92,9 @@ class Rehearsal:
     async def begin(self) -> bytes:
         """The client connects; the greeting."""
         self._tell_connection()
-        self._session.connected(cast("Pump", self._pump))
+        waiting = self._session.connected(cast("Pump", self._pump))
+        if waiting is not None:
+            await waiting
         return await self._turn()
 
     async def feed(self, data: bytes) -> bytes:

@@ -32,6 +32,10 @@ class Stage:
         self.tls: _PretendedTls | None = _PretendedTls() if tls else None
         self._tell = tell
 
+    def has_input(self) -> bool:
+        """Who only plays waits for its turn."""
+        return False
+
     async def start_tls(self, context: ssl.SSLContext) -> bool:
         """Pretend."""
         self._tell("TLS: go on as if the handshake were done")

@@ -52,6 +52,22 @@ def show(context: typer.Context, as_json: Json = False) -> None:
 
 
 @commands.command()
+def rules(context: typer.Context, as_json: Json = False) -> None:
+    """Show the rules that give points, with the points of this site (spam.points_rules)."""
+    from estafeta.policy.points import points_of
+    from estafeta.policy.rulebook import rulebook
+
+    with site_of(context) as site:
+        settings = site.settings.current
+    rows = [(name, points_of(name, points, settings), points, words) for name, points, words in rulebook()]
+    if as_json:
+        show_json([dict(zip(("rule", "points", "default", "finds"), row, strict=True)) for row in rows])
+        return
+    shown = [(name, f"{points:+g}", f"{default:+g}", words) for name, points, default, words in rows]
+    show_table(["Rule", "Points", "Default", "What it finds"], shown)
+
+
+@commands.command()
 def replay(
     context: typer.Context,
     message: Annotated[str, typer.Argument(metavar="FILE|ID", help="A message in a file, `-`, or an ident.")],

@@ -56,8 +56,8 @@ class Spam(Section):
     greylist: Greylist = Field(
         default=Greylist.SUSPICIOUS,
         description="Who is put off at first, since what sends spam seldom comes again: off, suspicious (strangers "
-        "that nothing speaks for, and something against: no name, no SPF pass, on a list), all (strangers that nothing "
-        "speaks for). Who was good before never waits.",
+        "that nothing speaks for, and something against: no name, neither SPF nor DKIM, on a list), all (all strangers "
+        "that nothing speaks for). Who was good before never waits.",
     )
     greylist_seconds: int = Field(
         default=300, ge=1, le=86_400, description="How long they wait. RFC 6647 5 has one minute as the least."
@@ -73,8 +73,8 @@ class Spam(Section):
         default=0.0,
         ge=0.0,
         le=30.0,
-        description="How long strangers without a good name here wait for the greeting (RFC 5321 4.3.1 has them wait). "
-        "What sends spam often does not, and gets points. 0: only who is faster than we are is found out.",
+        description="How long strangers wait for the greeting (RFC 5321 4.3.1 has them wait). What sends spam often "
+        "does not, and gets points. 0: only who is faster than we are is found out.",
     )
     reject_unknown_sender_domain: bool = Field(
         default=True,
@@ -86,13 +86,16 @@ class Spam(Section):
         ge=0,
         le=10_000_000,
         description="Messages from one network (/24, /64) of strangers; above it they are put off. Ten times as many "
-        "for networks with a good name here. 0 is no limit.",
+        "for networks with a good name here. Each worker counts what it sees. 0 is no limit.",
     )
     recipients_per_hour: int = Field(
         default=5000, ge=0, le=100_000_000, description="Recipients, likewise. 0 is no limit."
     )
     domain_messages_per_hour: int = Field(
-        default=2000, ge=0, le=10_000_000, description="Messages with senders of one domain, likewise. 0 is no limit."
+        default=2000,
+        ge=0,
+        le=10_000_000,
+        description="Messages that a domain stands behind (SPF, DKIM), likewise. 0: no limit.",
     )
     unknown_recipients_percent: int = Field(
         default=50,

@@ -10,6 +10,7 @@ the machine says at shutdown.
 
 import asyncio
 import logging
+import select
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -251,6 +252,16 @@ class Pump(asyncio.Protocol):
         if self.watching is not None and self.tls is not None:
             self.watching("*", f"TLS: {self.tls.version()}".encode())
         return True
+
+    def has_input(self) -> bool:
+        """Whether octets of the peer have come that were not read yet: while a connection is new, it did not wait to be
+        greeted."""
+        sock = self.transport.get_extra_info("socket") if self.transport is not None else None
+        if sock is None or sock.fileno() < 0:
+            return False
+        waiting = select.poll()
+        waiting.register(sock.fileno(), select.POLLIN)
+        return any(event & select.POLLIN for _, event in waiting.poll(0))
 
     def interject(self, speak: Callable[[], Awaitable[Any]]) -> None:
         """Let the session say something unasked: now, or when what is under way is done. One at a time."""

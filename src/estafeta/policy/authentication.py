@@ -29,16 +29,20 @@ from estafeta.trust.fields import Fields as SignedFields
 from estafeta.trust.iprev import ClientName, IprevStatus, find_client_name
 from estafeta.trust.lookups import Lookups
 from estafeta.trust.spf import SpfResult, check_host
-from estafeta.trust.spfrecord import SpfStatus
 
 # What is larger is read and hashed in a thread: 64 KiB take 0.2 ms.
 _INLINE_BYTES = 64 << 10
 # Longer chains as well: two signatures for each set, of up to 0.1 ms.
 _INLINE_SETS = 5
-# Points, unless spam.points_rules says otherwise.
-_SPF_POINTS = {SpfStatus.FAIL: 2.5, SpfStatus.SOFTFAIL: 0.8, SpfStatus.PERMERROR: 0.5, SpfStatus.NONE: 0.3}
-_NO_SIGNATURE_IS_RIGHT = 0.5
-_DMARC_FAILED = 1.5
+#: Points, unless spam.points_rules says otherwise.
+POINTS = {
+    "spf-fail": 2.5,
+    "spf-softfail": 0.8,
+    "spf-permerror": 0.5,
+    "spf-none": 0.3,
+    "dkim-invalid": 0.5,
+    "dmarc-fail": 1.5,
+}
 
 Draw = Callable[[], float]
 Found = TypeVar("Found")
@@ -188,7 +192,7 @@ def judge_spf(facts: Facts, settings: Settings) -> Sequence[Verdict]:
     words = f"SPF {spf.result} of {spf.domain or 'no domain'}"
     if spf.problem or spf.explanation:
         words += f": {spf.problem or f'it says {spf.explanation!r}'}"
-    points = points_of(f"spf-{spf.result}", _SPF_POINTS.get(spf.result, 0.0), settings)
+    points = points_of(f"spf-{spf.result}", POINTS.get(f"spf-{spf.result}", 0.0), settings)
     return (scored(points, words, f"spf-{spf.result}"),) if points else (passed(words),)
 
 
@@ -205,7 +209,7 @@ def judge_dkim(facts: Facts, settings: Settings) -> Sequence[Verdict]:
     # RFC 6376 3.6.1 t=y: a signer who is still testing does no worse than one who does not sign.
     if first.word is DkimWord.TEMPERROR or first.testing:
         return (passed(words),)
-    points = points_of("dkim-invalid", _NO_SIGNATURE_IS_RIGHT, settings)
+    points = points_of("dkim-invalid", POINTS["dkim-invalid"], settings)
     return (scored(points, words, "dkim-invalid"),)
 
 
@@ -225,7 +229,7 @@ def judge_dmarc(facts: Facts, settings: Settings) -> Sequence[Verdict]:
         return ()
     words = f"DMARC {result.outcome}: {result.reason}"
     if result.apply is Policy.NONE:
-        points = points_of("dmarc-fail", _DMARC_FAILED, settings) if result.outcome is DmarcOutcome.FAIL else 0.0
+        points = points_of("dmarc-fail", POINTS["dmarc-fail"], settings) if result.outcome is DmarcOutcome.FAIL else 0.0
         return (scored(points, words, "dmarc-fail"),) if points else (passed(words),)
     if sealer := trusted_sealer(facts, settings):
         return (passed(f"{words}; {sealer}, whose seals are believed here, found that it passed"),)

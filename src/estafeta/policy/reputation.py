@@ -17,7 +17,7 @@ from estafeta.policy.points import points_of
 from estafeta.policy.verdict import Action, Verdict, passed, scored
 
 NAME = "reputation"
-_CORRESPONDENT = -2.0
+CORRESPONDENT_POINTS = -2.0
 _DAY = 86_400.0
 # Below this it is not worth a word.
 _LEAST_POINTS = 0.1
@@ -66,7 +66,7 @@ def judge(facts: Facts, settings: Settings) -> Sequence[Verdict]:
         return ()
     verdicts = []
     if is_correspondent(rows, now):
-        count = points_of("correspondent", _CORRESPONDENT, settings)
+        count = points_of("correspondent", CORRESPONDENT_POINTS, settings)
         words = "users here write to this sender"
         verdicts.append(scored(count, words, "correspondent") if count else passed(words))
     found = points(rows, now, half_life(settings))

@@ -4,12 +4,13 @@ what learns from what they say. One for each worker."""
 from estafeta.core.clock import Clock
 from estafeta.directory.settings_source import SettingsSource
 from estafeta.mailboxes.service import Submit
-from estafeta.policy import greylist, reputation, wanted
+from estafeta.policy import clientchecks, greylist, reputation, rules, wanted
 from estafeta.policy.checks import Check
 from estafeta.policy.dnslists import DnsListChecks, ListWatch
 from estafeta.policy.experience_store import ExperienceStore
 from estafeta.policy.greylist import GreylistStore
 from estafeta.policy.learning import Learner
+from estafeta.policy.rates import Rates
 from estafeta.policy.senderlists import TOPIC, SenderLists
 from estafeta.storage.database import Database
 from estafeta.trust.lookups import Lookups
@@ -19,19 +20,30 @@ class Strangers:
     """`submit`: how what is learnt is made durable; without it nothing is."""
 
     def __init__(
-        self, resolver: Lookups, database: Database, settings: SettingsSource, submit: Submit | None, clock: Clock
+        self,
+        resolver: Lookups,
+        hostname: str,
+        database: Database,
+        settings: SettingsSource,
+        submit: Submit | None,
+        clock: Clock,
     ) -> None:
         self._resolver = resolver
+        self._hostname = hostname
         self._settings = settings
         self._watch = ListWatch(clock)
         self._senders = SenderLists(database, clock)
         self._experience = ExperienceStore(database, submit, clock)
         self._greylist = GreylistStore(database, submit, clock)
+        self._rates = Rates(self._experience, clock)
 
     def checks(self) -> tuple[Check, ...]:
         """The rows. What they say may wait for all others: they belong behind them."""
         return (
+            *self._rates.checks(),
             *DnsListChecks(self._resolver, self._watch).checks(),
+            *clientchecks.checks(self._resolver, self._hostname),
+            *rules.checks(),
             *reputation.checks(self._experience),
             *wanted.checks(self._senders),
             *greylist.checks(self._greylist),
@@ -42,6 +54,7 @@ class Strangers:
         return (
             reputation.learner(self._experience, self._settings),
             greylist.learner(self._greylist, self._settings),
+            self._rates.learner(),
         )
 
     def tick(self) -> None:

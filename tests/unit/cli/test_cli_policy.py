@@ -130,3 +130,9 @@ THEIRS = b"Received: from b by a id 77; Sun, 1 Nov 2026 09:00:00 +0000\r\nAuthen
 )
 def test_what_was_put_in_front_of_a_message_is_taken_off(stored: bytes, came: bytes) -> None:
     assert without_front(stored, "1a2b") == came
+
+
+def test_rules_are_shown_with_the_points_of_the_site(home: Path) -> None:
+    status, said = run(home, "rules", "--json")
+    assert status == 0
+    assert {"rule": "no-date", "points": 0.8, "default": 0.8, "finds": "RFC 5322 3.6 requires it."} in json.loads(said)

@@ -34,6 +34,7 @@ from estafeta.routing.rewriting import Field
 from estafeta.servers.signin import acts_as_itself
 from estafeta.servers.smtp.errors import DISK_LOW, error_reply, verdict_reply
 from estafeta.servers.smtp.etrn import start_queue
+from estafeta.servers.smtp.patience import greet, note_turn
 from estafeta.servers.smtp.screening import Screening
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class SmtpSession:
 
     # what the pump calls
 
-    def connected(self, pump: Pump) -> None:
+    def connected(self, pump: Pump) -> Awaitable[None] | None:
         """Greet, or say why not."""
         self._pump = pump
         tls = pump.tls is not None
@@ -96,12 +97,12 @@ class SmtpSession:
         )
         refusal = self._service.refusal(pump) or self._screening.ask(Stage.CONNECT)
         if refusal is None:
-            self.machine.greeting()
-        else:
-            self._learn(refusal)
-            log.info("refused peer=%s reason=%r", pump.peer, refusal.reason or refusal.text)
-            self._service.note(Record(0, Code.CONNECTION_REFUSED, peer=pump.peer, text=refusal.text))
-            self.machine.refuse_session(refusal.code, refusal.enhanced, refusal.text)
+            return greet(pump, self.machine, self._screening.facts, self._service.settings.spam.greeting_delay_seconds)
+        self._learn(refusal)
+        log.info("refused peer=%s reason=%r", pump.peer, refusal.reason or refusal.text)
+        self._service.note(Record(0, Code.CONNECTION_REFUSED, peer=pump.peer, text=refusal.text))
+        self.machine.refuse_session(refusal.code, refusal.enhanced, refusal.text)
+        return None
 
     def handle(self, event: Event) -> Awaitable[None] | None:
         """One event; the table below says which method."""
@@ -126,6 +127,7 @@ class SmtpSession:
         self._esmtp = event.kind is not HelloKind.HELO
         facts = self._screening.facts
         facts.helo, facts.esmtp = event.name, self._esmtp
+        note_turn(self.machine, facts)
         refusal = self._screening.ask(Stage.HELO)
         if refusal is None:
             self.machine.answer(Reply(250, "", "at your service"))
@@ -161,6 +163,8 @@ class SmtpSession:
         facts = self._screening.facts
         facts.now = self._service.clock()
         facts.smtputf8, facts.declared_size = event.smtputf8, event.size or 0
+        if not self._esmtp:
+            note_turn(self.machine, facts)
 
     def _learn(self, refusal: Verdict) -> None:
         self._service.shared.learner.refused(self._screening.facts, refusal)
@@ -349,6 +353,7 @@ class SmtpSession:
         if self._service.shared.space.low:
             self.machine.answer(DISK_LOW)
             return
+        note_turn(self.machine, self._screening.facts)
         self._reception = self._service.shared.intake.open(
             self._sender,
             self._recipients,
