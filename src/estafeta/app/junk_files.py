@@ -20,7 +20,7 @@ from estafeta.storage.commit import Item
 from estafeta.storage.database import Database
 
 #: Learnt in one transaction; a server that runs waits for it a twentieth of a second.
-PORTION = 20
+PORTION = 10
 _PIECE = 1 << 20
 # Names beginning so are marks of mail programs and indexes of servers.
 _HIDDEN = (".", "dovecot", "maildirsize", "courierimap", "subscriptions")

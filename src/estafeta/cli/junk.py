@@ -159,10 +159,11 @@ def _show(found: "Explanation") -> None:
 
 def _show_words(one: "Learnt") -> None:
     from estafeta.journal.words import printable
+    from estafeta.policy.bayes_check import percent
 
     counts = "" if one.enough else "; that is too little to count"
     typer.echo(f"\nIts words, by {one.good} good and {one.bad} bad messages of {one.owner}{counts}:")
-    typer.echo(f"  {one.chance:.1%} like junk, {one.points:+.1f} points")
+    typer.echo(f"  {percent(one.chance)} those of junk, {one.points:+.1f} points")
     rows = [
         [printable(word.word), f"{word.says + 0.5:.2f}", word.good, word.bad]
         + ([word.own_good, word.own_bad] if one.account else [])

@@ -63,10 +63,11 @@ class Bayes(Section):
         description="Messages a day learnt so, of the whole site; spam and good together.",
     )
     messages_per_minute: int = Field(
-        default=3000,
+        default=1200,
         ge=60,
         le=100_000,
-        description="Messages of the queue that are learnt in a minute: a move of many is learnt little by little.",
+        description="Messages that were moved and are learnt in a minute: a move of many is learnt little by little. "
+        "Each costs some 5 ms.",
     )
     forget_words_days: int = Field(
         default=90,

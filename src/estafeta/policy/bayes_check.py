@@ -23,8 +23,8 @@ from estafeta.policy.verdict import Verdict, scored
 NAME = "bayes"
 #: Recipients of one message whose own learning is asked: each costs half a millisecond.
 MOST_RECIPIENTS = 50
-#: Words of larger messages are found in a thread; these take some 2 ms at most.
-INLINE_BYTES = 16 << 10
+#: Words of larger messages are found in a thread; these take 5 ms at the very worst (signs that become many).
+INLINE_BYTES = 8 << 10
 
 
 class Found(NamedTuple):
@@ -93,10 +93,10 @@ def judge(facts: Facts, settings: Settings) -> Sequence[Verdict]:
 def opinion(said: Sequence[float], totals: Totals, bayes: Bayes) -> tuple[float, str]:
     """Points for what words say, and that in words, to be followed by whose learning it is."""
     chance = probability(said)
-    reason = f"its words are {_percent(chance)} those of junk, by {totals.ham} good and {totals.spam} bad messages"
+    reason = f"its words are {percent(chance)} those of junk, by {totals.ham} good and {totals.spam} bad messages"
     return points(chance, bayes.ham_points, bayes.spam_points), reason
 
 
-def _percent(chance: float) -> str:
-    """Never quite certain."""
+def percent(chance: float) -> str:
+    """A probability in words, never quite certain."""
     return "under 1%" if chance < 0.01 else "over 99%" if chance > 0.99 else f"{chance:.0%}"
