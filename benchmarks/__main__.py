@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks import (
+    bayes,
     dead_destination,
     delivery,
     dkim,
@@ -53,6 +54,7 @@ PARTS: dict[str, Callable[[Bench], Section | None]] = {
     "dead_destination": dead_destination.run,
     "journal_cost": journal_cost.run,
     "dkim": dkim.run,
+    "bayes": bayes.run,
     "policy": policy.run,
     "start": start.run,
 }
