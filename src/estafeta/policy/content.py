@@ -7,9 +7,12 @@ Nothing here raises on what a sender can write.
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
-from estafeta.mail.headers import find_header_end
+from estafeta.mail.headers import Group, Mailbox, find_header_end, parse_address_list
 from estafeta.policy.fields import Fields
 from estafeta.policy.parts import Parts, read_parts
+
+#: Letters have one author, seldom some.
+MAX_AUTHORS = 10
 
 
 class Content:
@@ -54,6 +57,15 @@ class Content:
     def fields(self) -> Fields:
         """The header fields."""
         return Fields(self.header)
+
+    @cached_property
+    def authors(self) -> tuple[Mailbox, ...]:
+        """The mailboxes in From, at most `MAX_AUTHORS`. A second field is looked at, as somebody may show that one."""
+        found: list[Mailbox] = []
+        for value in self.fields.raw("from")[:2]:
+            for one in parse_address_list(value, MAX_AUTHORS):
+                found.extend(one.members if isinstance(one, Group) else (one,))
+        return tuple(found[:MAX_AUTHORS])
 
     @cached_property
     def parts(self) -> Parts:

@@ -5,10 +5,11 @@ DMARC for From); anybody can write any other. What nobody can forge is the netwo
 """
 
 import ipaddress
+from functools import lru_cache
 from typing import NamedTuple
 
 from estafeta.mail.address import Address, domain_key
-from estafeta.mail.headers import Group, Mailbox, parse_address_list
+from estafeta.mail.headers import Mailbox
 from estafeta.policy.facts import Facts
 from estafeta.trust.dkim import DkimResult, DkimWord
 from estafeta.trust.dmarc import DmarcOutcome, DmarcResult
@@ -17,7 +18,6 @@ from estafeta.trust.spf import SpfResult
 from estafeta.trust.spfrecord import SpfStatus
 
 _MAX_SIGNATURES = 10
-_MAX_AUTHORS = 10
 #: Longest name that is remembered; RFC 5321 4.5.3.1.3 has 256 octets for an address.
 MAX_NAME = 320
 
@@ -57,6 +57,7 @@ def identities_of(facts: Facts) -> Identities:
     )
 
 
+@lru_cache(maxsize=4096)
 def network_of(peer: str) -> str:
     """The /24 or /64 of a client: what one owner mostly has as a whole, and machines of a pool share. "" for none."""
     try:
@@ -98,11 +99,7 @@ def authors_of(facts: Facts) -> tuple[Mailbox, ...]:
     """The mailboxes in From."""
     if facts.content is None:
         return ()
-    found: list[Mailbox] = []
-    for value in facts.content.fields.raw("from")[:2]:
-        for one in parse_address_list(value, _MAX_AUTHORS):
-            found.extend(one.members if isinstance(one, Group) else (one,))
-    return tuple(found[:_MAX_AUTHORS])
+    return facts.content.authors
 
 
 def author_of(facts: Facts) -> Address | None:

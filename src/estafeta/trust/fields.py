@@ -56,17 +56,13 @@ class Fields:
 
         RFC 6376 5.4.2: each mention of a name takes the next field of it from the end; one without a field is nothing.
         `but`: the place of the field that holds the list, which it cannot mean."""
-        taken: dict[bytes, int] = {}
+        left: dict[bytes, list[int]] = {}
         forms = []
         for name in names:
-            places = self._places.get(name)
+            places = left.get(name)
             if places is None:
-                continue
-            turn = taken.get(name, 0) + 1
-            if turn <= len(places) and places[-turn] == but:
-                turn += 1
-            taken[name] = turn
-            if turn <= len(places):
-                place = places[-turn]
+                places = left[name] = [place for place in self._places.get(name, ()) if place != but]
+            if places:
+                place = places.pop()
                 forms.append(self.relaxed(place) if relaxed else self.raw[place])
         return forms
