@@ -52,9 +52,10 @@ def no_opinion(reason: str) -> Verdict:
 
 class Check(NamedTuple):
     """One row of the table. `words`: what it does, for `estafeta policy show`. `on`: whether the settings want it.
-    `find` leaves its result in `Facts.found[name]`. `light`: `find` waits for nothing but the resolver, so that with
-    answers that are remembered it needs no task; all others run as tasks of their own. `whom`: of whom it is asked,
-    where settings say that in place of `who`. `seconds`: the time of its lookup, where not policy.lookup_seconds."""
+    `find` leaves its result in `Facts.found[name]`. `light`: `find` mostly waits for nothing (answers that are
+    remembered, a small message), so that it needs no task unless it does; all others run as tasks. `whom`: of whom it
+    is asked, where settings say that in place of `who`. `seconds`: the time of its lookup, where not
+    policy.lookup_seconds."""
 
     name: str
     stage: Stage

@@ -51,6 +51,7 @@ def checks() -> tuple[Check, ...]:
             find_parts,
             Who.EVERYBODY,
             lambda settings: settings.filters.hostile is not Hostile.PASS or bool(settings.filters.rules),
+            light=True,
         ),
         Check(
             "filters",
