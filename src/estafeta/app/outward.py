@@ -24,6 +24,7 @@ from estafeta.core.clock import LabClock
 from estafeta.core.errors import EstafetaError
 from estafeta.delivery.connection_options import Credentials
 from estafeta.delivery.courier import Courier
+from estafeta.delivery.forwarding import Forwarding
 from estafeta.delivery.joining import Joiner
 from estafeta.delivery.keyring import KeyRing
 from estafeta.delivery.notices import Notifier
@@ -167,6 +168,7 @@ class Outward:
             clock=self.clock,
             watch=watch,
             signer=self._signer,
+            forwarding=Forwarding(mailboxes.database, settings, self._resolver.is_local, hostname, self.clock),
         )
         self.courier = Courier(self.outfit, f"{hostname}:{context.index}")
         self.batches = Batches(self.courier, f"{hostname}:{context.index}")

@@ -192,7 +192,7 @@ class Rehearsal:
 
     def _shared(self, settings: Settings) -> Shared:
         site, node = self._site, self._site.node
-        self._resolver = Resolver(site.database, site.settings)
+        self._resolver = Resolver(site.database, site.settings, clock=node.make_clock())
         self._resolver.poll_version()
         key = load_node_key(node.home)
         clock = node.make_clock()

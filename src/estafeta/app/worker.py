@@ -122,7 +122,7 @@ class Worker:
         crash = os.environ.get("ESTAFETA_CRASH_AT", "")
         self.writer = Writer(partial(connect_writer, context.home), loop, crash_at(crash) if crash else nothing)
         self.mailboxes = Mailboxes(self.database, self.packs, self.writer.submit)
-        self.resolver = Resolver(self.database, self.settings)
+        self.resolver = Resolver(self.database, self.settings, clock=context.node.make_clock())
         self.resolver.poll_version()
         key = load_node_key(context.home)
         self.authenticator = Authenticator(self.database, time.time, self.settings, node_key=key)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from estafeta.core.backoff import parse_retry_rules
 from estafeta.delivery.connection_options import ConnectionOptions, ConnectionTimes, Credentials, Watch
+from estafeta.delivery.forwarding import Forwarding
 from estafeta.delivery.notices import Notifier
 from estafeta.delivery.rates import RateRule, parse_rate_rule
 from estafeta.delivery.results import Judge
@@ -67,6 +68,7 @@ class Outfit:
     clock: Clock
     watch: Callable[[str], Watch | None]
     signer: Signer
+    forwarding: Forwarding
 
     def now_ms(self) -> int:
         """Epoch milliseconds."""

@@ -1,4 +1,4 @@
-"""What is written in front of a message when it leaves: DKIM signatures (docs/internals/signing.md).
+"""What is written in front of a message when it leaves: DKIM signatures and ARC seals (docs/internals/signing.md).
 
 It is made of exactly the octets that follow it, after whatever the next server needs of them (7 bits). A message that
 goes to many is signed once in a worker, as long as what it was signed with stays the same. Nothing is stored.
@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from itertools import chain
+from typing import NamedTuple
 
 from estafeta.delivery.keyring import KeyRing
 from estafeta.delivery.values import Finish, MemorySource, MessageSource
@@ -17,6 +18,9 @@ from estafeta.directory.settings_source import SettingsSource
 from estafeta.mail.address import domain_key
 from estafeta.mail.headers import find_header_end
 from estafeta.queue.values import EntryFlag, Work
+from estafeta.trust.arcseal import seal
+from estafeta.trust.arcsets import SEAL
+from estafeta.trust.authresults import parse_auth_results
 from estafeta.trust.dkimsign import sign
 from estafeta.trust.dmarcauthors import author_domains
 from estafeta.trust.fields import MAX_HEADER_OCTETS, Fields
@@ -28,6 +32,17 @@ log = logging.getLogger("estafeta.dkim")
 _INLINE_BYTES = 64 << 10
 # Some 2 KiB each.
 _MAX_KNOWN = 500
+
+
+Body = Callable[[], Iterator[bytes]]
+Keys = tuple[SigningKey, ...]
+
+
+class Due(NamedTuple):
+    """What a message gets: a signature, since it is ours; a seal, since it was somebody else's."""
+
+    sign: bool
+    seal: bool
 
 
 class FrontedSource:
@@ -72,16 +87,20 @@ class Signer:
 
     def finish(self, work: Work) -> Finish | None:
         """What is to be done with the content of a message before it is sent; None: nothing."""
-        if not self._settings.current.dkim.sign or work.flags & EntryFlag.FOREIGN:
+        dkim = self._settings.current.dkim
+        due = Due(dkim.sign and not work.flags & EntryFlag.FOREIGN, dkim.seal and bool(work.flags & EntryFlag.RESULTS))
+        if not any(due):
             return None
-        return partial(self._finish, work.content_id, domain_key(work.sender.rpartition("@")[2]))
+        return partial(self._finish, work.content_id, domain_key(work.sender.rpartition("@")[2]), due)
 
-    async def _finish(self, content_id: int, sender: str, source: MessageSource, encoded: bool) -> MessageSource:
+    async def _finish(
+        self, content_id: int, sender: str, due: Due, source: MessageSource, encoded: bool
+    ) -> MessageSource:
         await self._ring.refresh()
         key = (content_id, encoded, sender, self._ring.generation)
         front = self._known.get(key)
         if front is None:
-            front = await self._front(source, sender)
+            front = await self._front(source, sender, due)
             self._known[key] = front
             if len(self._known) > _MAX_KNOWN:
                 self._known.popitem(last=False)
@@ -90,17 +109,33 @@ class Signer:
         whole = source.whole()
         return FrontedSource(front, source) if whole is None else MemorySource(front + whole)
 
-    async def _front(self, source: MessageSource, sender: str) -> bytes:
+    async def _front(self, source: MessageSource, sender: str, due: Due) -> bytes:
         aside = source.whole() is None or source.size > _INLINE_BYTES
         header = await asyncio.to_thread(_read_header, source) if aside else _read_header(source)
         fields = Fields(header)
-        keys = await self._signers(fields, sender)
-        if not keys:
+        signers = await self._signers(fields, sender) if due.sign else ()
+        sealers = await self._sealers(sender) if due.seal else ()
+        if not signers and not sealers:
             return b""
-        work = partial(self._sign, fields, partial(_body, source), keys)
+        work = partial(self._write, header, fields, partial(_body, source), signers, sealers)
         return await asyncio.to_thread(work) if aside else work()
 
-    async def _signers(self, fields: Fields, sender: str) -> tuple[SigningKey, ...]:
+    def _write(self, header: bytes, fields: Fields, body: Body, signers: Keys, sealers: Keys) -> bytes:
+        """Signatures, and in front of them, over them, the seal."""
+        front = b""
+        headers = self._settings.current.dkim.signed_fields
+        try:
+            if signers:
+                front = sign(fields, body, signers, now=self._clock(), headers=headers)
+            found = read_results(fields) if sealers else None
+            if found is not None:
+                sealed = Fields(front + header) if front else fields
+                front = seal(sealed, body, found.text, found.cv, sealers[0], self._clock(), headers) + front
+        except ValueError as error:
+            log.info("a message goes out without all that is due", extra={"reason": str(error)})
+        return front
+
+    async def _signers(self, fields: Fields, sender: str) -> Keys:
         """The keys of the author's domain, so that it is aligned (RFC 7489 3.1); else of the reverse-path's, as with
         mail of a list; what this host writes itself is signed by the domain that settings name."""
         dkim = self._settings.current.dkim
@@ -114,13 +149,37 @@ class Signer:
                 return keys
         return ()
 
-    def _sign(self, fields: Fields, body: Callable[[], Iterator[bytes]], keys: tuple[SigningKey, ...]) -> bytes:
-        headers = self._settings.current.dkim.signed_fields
-        try:
-            return sign(fields, body, keys, now=self._clock(), headers=headers)
-        except ValueError as error:
-            log.info("a message goes out unsigned", extra={"reason": str(error)})
-            return b""
+    async def _sealers(self, sender: str) -> Keys:
+        """The keys of the domain that sends on: that of the reverse-path, if it is ours by now, else this host's."""
+        dkim = self._settings.current.dkim
+        keys = await self._ring.find(sender)
+        if not keys and dkim.default_domain:
+            keys = await self._ring.find(dkim.default_domain)
+        return keys or await self._ring.find_above(self._hostname)
+
+
+class Results(NamedTuple):
+    """What we found when a message came: the value of our Authentication-Results, and what it says of the chain."""
+
+    text: str
+    cv: str
+
+
+def read_results(fields: Fields) -> Results | None:
+    """From the first such field, which must be known to be ours; None where that says too little for a seal."""
+    places = fields.places(b"authentication-results")
+    if not places:
+        return None
+    value = fields.raw[places[0]].partition(b":")[2].strip()
+    read = parse_auth_results(value)
+    if read is None:
+        return None
+    said = [one.result for one in read.results if one.method == "arc"]
+    chained = bool(fields.places(SEAL))
+    if not chained:
+        return Results(value.decode("utf-8", "replace"), "none")
+    # A chain that could not be checked (DNS was away) is left as it is: nobody knows what to say of it.
+    return Results(value.decode("utf-8", "replace"), said[0]) if said and said[0] in ("pass", "fail") else None
 
 
 def _read_header(source: MessageSource) -> bytes:

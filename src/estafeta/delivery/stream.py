@@ -332,7 +332,7 @@ class Stream:
         """Send one message; whether the connection may be used for another."""
         assert load.source is not None
         usable = True
-        parts = _transactions(load.work)
+        parts = await self._parts(load.work)
         for number, part in enumerate(parts):
             result = await connection.send(self._transmission(part, load.source))
             usable = result.connection_usable
@@ -340,7 +340,9 @@ class Stream:
                 self._supply.give_back(load)
                 return False
             try:
-                await self._note(part, result, connection, load.source)
+                # Notices go to who sent it first, not to the path that it went out with.
+                known = part if part.flags & EntryFlag.VERP else part._replace(sender=load.work.sender)
+                await self._note(known, result, connection, load.source)
             except Exception:
                 # Ours, whatever it was; what was delivered must not be sent again for it.
                 log.exception("results could not be judged", extra={"hop": self.destination.hop})
@@ -349,6 +351,13 @@ class Stream:
                 self._supply.settled(parts[number + 1 :])
                 break
         return usable
+
+    async def _parts(self, work: Work) -> list[Work]:
+        """One transaction for all recipients, or one for each reverse-path that it goes out with."""
+        forwarding = self._outfit.forwarding
+        if self._hop.kind is not HopKind.LMTP and forwarding.concerns(work):
+            return await forwarding.split(work)
+        return _transactions(work)
 
     def _transmission(self, work: Work, source: StoredSource) -> Transmission:
         receivers = tuple([Receiver(one.address, one.notify, encode_orcpt(one.orcpt)) for one in work.recipients])

@@ -160,6 +160,7 @@ class Status(StrEnum):
     NOT_OURS: its domain is not ours; only who may relay can send there. Its one target is the address itself.
     UNKNOWN: our domain, no such address. DISABLED, REMOVED: its user or domain is.
     DENIED: a loop, too many targets, or an address that takes no direct mail (`never_users`).
+    STALE: a return path that is too old, or was never made here (SRS).
     """
 
     LOCAL = "local"
@@ -169,6 +170,7 @@ class Status(StrEnum):
     REMOVED = "removed"
     NOT_OURS = "not_ours"
     DENIED = "denied"
+    STALE = "stale"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,19 @@ What an address leads to is in estafeta.directory.expansion. `cached` is a dict 
 loop; the others read the database.
 """
 
+import time
+
+from sqlalchemy import Connection
+
 from estafeta.directory.expansion import Expansion
 from estafeta.directory.locality import DomainMemory, Locality
-from estafeta.directory.model import RemoteTarget, Resolution, Status
+from estafeta.directory.model import Clock, RemoteTarget, Resolution, Status
 from estafeta.directory.sequences import read_value
 from estafeta.directory.settings_source import SettingsSource
+from estafeta.directory.sitesecrets import SRS, find_secret
 from estafeta.mail.address import Address, domain_key
 from estafeta.storage.database import Database
+from estafeta.trust.srs import is_srs, reverse
 
 VERSION = "directory.version"
 """The sequence that every change of the directory moves on."""
@@ -22,8 +28,11 @@ class Resolver:
     Threads may resolve while the event loop asks `cached`: an answer read before a `forget` is never remembered.
     """
 
-    def __init__(self, database: Database, settings: SettingsSource, *, max_entries: int = 20_000) -> None:
+    def __init__(
+        self, database: Database, settings: SettingsSource, *, max_entries: int = 20_000, clock: Clock = time.time
+    ) -> None:
         self._database = database
+        self._clock = clock
         self._settings = settings
         self._max_entries = max_entries
         self._version = -1
@@ -48,11 +57,26 @@ class Resolver:
             if locality.find_domain(address.domain) is None:
                 reason = f"{address.domain or 'This host'} is not one of our domains."
                 resolution = Resolution(Status.NOT_OURS, (RemoteTarget(address),), reason)
+            elif is_srs(address.local):
+                return self._way_back(conn, locality, address)
             else:
                 resolution = Expansion(conn, settings, locality).expand(address)
         memory = good if resolution.targets and resolution.status is not Status.NOT_OURS else bad
         _remember(memory, (address.local, address.domain), resolution, self._max_entries)
         return resolution
+
+    def _way_back(self, conn: Connection, locality: Locality, path: Address) -> Resolution:
+        """A return path that was made here leads to whom it was made of; remembered by nobody, since it grows old."""
+        secret = find_secret(conn, SRS)
+        found = reverse(path.local, [secret] if secret else [], self._clock())
+        address = found.address
+        if address is None:
+            return Resolution(Status.STALE, (), found.problem)
+        if locality.find_domain(address.domain) is None:
+            return Resolution(Status.REMOTE, (RemoteTarget(address),), "A return path (SRS).")
+        if is_srs(address.local):
+            return self._way_back(conn, locality, address)  # shorter each time
+        return Expansion(conn, self._settings.current, locality).expand(address)
 
     def is_local(self, domain: str) -> bool:
         """Whether mail for `domain` is ours: from memory for what was resolved lately, else from the database."""

@@ -45,7 +45,9 @@ class Directory(
         node_key: bytes | None = None,
         max_remembered: int = 20_000,
     ) -> None:
-        super().__init__(database, clock, settings, Resolver(database, settings, max_entries=max_remembered))
+        super().__init__(
+            database, clock, settings, Resolver(database, settings, max_entries=max_remembered, clock=clock)
+        )
         self.credentials = CredentialMaker(settings, profile=profile, node_key=node_key)
 
     @property

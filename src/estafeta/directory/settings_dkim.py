@@ -1,4 +1,4 @@
-"""Settings of signing: DKIM keys and what they sign."""
+"""Settings of signing: DKIM keys and what they sign, ARC seals, and SRS for mail that is sent on."""
 
 from typing import Annotated
 
@@ -71,6 +71,26 @@ class Dkim(Section):
     )
     default_domain: HostName = Field(
         default="",
-        description="Domain of ours that signs what this host writes itself (notices, reports). Empty: this host's "
-        "own, or the nearest one above it.",
+        description="Domain of ours that signs what belongs to none of them: what this host writes itself (notices, "
+        "reports), seals of mail that is sent on. Empty: this host's own, or the nearest one above it.",
+    )
+    seal: bool = Field(
+        default=True,
+        description="Seal mail of strangers that is sent on with what was found when it came (ARC, RFC 8617): its "
+        "next server can know that SPF and DMARC were right.",
+    )
+
+
+class Srs(Section):
+    """SRS: mail of others that an alias sends on gets a sender address of ours, since SPF lets only us send as us."""
+
+    rewrite: bool = Field(
+        default=True,
+        description="Rewrite the sender address of such mail. What bounces comes back to us and goes on to the first "
+        "sender, for three weeks; addresses made before are understood also when this is off.",
+    )
+    domain: HostName = Field(
+        default="",
+        description="Domain of ours that these addresses are in; its SPF record must let this server send. Empty: that "
+        "of the address that sends on.",
     )

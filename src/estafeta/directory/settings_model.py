@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from estafeta.directory.settings_base import LOOPBACK, Section
 from estafeta.directory.settings_bayes import Bayes
-from estafeta.directory.settings_dkim import Dkim
+from estafeta.directory.settings_dkim import Dkim, Srs
 from estafeta.directory.settings_dmarc import Dmarc
 from estafeta.directory.settings_fields import AddressOrEmpty, HostName, IpAddress, Network, Separators
 from estafeta.directory.settings_filters import Filters, Quarantine
@@ -546,6 +546,7 @@ class Settings(BaseModel):
     split: Split = Split()
     dmarc: Dmarc = Dmarc()
     dkim: Dkim = Dkim()
+    srs: Srs = Srs()
     policy: Policy = Policy()
     spam: Spam = Spam()
     bayes: Bayes = Bayes()

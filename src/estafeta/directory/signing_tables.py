@@ -1,6 +1,6 @@
 """Tables of what this site signs with. Times are epoch seconds."""
 
-from sqlalchemy import BigInteger, Column, String, Table, Text
+from sqlalchemy import BigInteger, Column, LargeBinary, String, Table, Text
 
 from estafeta.storage.tables import metadata
 
@@ -19,4 +19,13 @@ dkim_keys = Table(
     Column("changed_seconds", BigInteger, nullable=False),
     Column("seen", String(16), nullable=False),
     Column("asked_seconds", BigInteger, nullable=False),
+)
+
+#: Secrets that all machines of a site share (estafeta.directory.sitesecrets), as those of lists are: plain, since what
+#: they guard, the way back for bounces, is worth no more than the rest of the database.
+site_secrets = Table(
+    "site_secrets",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("secret", LargeBinary, nullable=False),
 )

@@ -30,7 +30,7 @@ class Conditions(NamedTuple):
     `owner`: whose it is, so that all have their turn (`owner_of`). `release_ms` when it may go (epoch milliseconds, 0:
     now). `language` of notices to the sender. `notice`: it is one itself, of which no notice is made. `trusted`: it
     came from our own users or networks, so its reverse-path is no forgery. `parent`: the message that it was made of.
-    `verp`: each recipient gets a reverse-path of its own.
+    `verp`: each recipient gets a reverse-path of its own. `results`: its first Authentication-Results field is ours.
     """
 
     owner: int = 0
@@ -45,6 +45,7 @@ class Conditions(NamedTuple):
     trusted: bool = False
     parent: int = 0
     verp: bool = False
+    results: bool = False
 
 
 PLAIN = Conditions()

@@ -6,7 +6,7 @@ a message of a list, one that was waiting. Nothing is written from here.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -33,6 +33,8 @@ from estafeta.trust.requiretls import tls_not_required
 
 # The header of a message of our own is in its first octets, or it is cut there.
 _HEAD_BYTES = 256 << 10
+# Keys of next hops at servers of others.
+_ELSEWHERE = ("mx:", "host:")
 # So many recipients are named in the record of a reception; each has records of its own as well.
 _NAMED = 20
 _DAY_MS = 86_400_000
@@ -183,9 +185,15 @@ class Planner:
         if judgement is not None:
             deliveries = _sorted_out(deliveries, judgement)
             sender = "" if message.sender is None else str(message.sender)
+<<<<<<< HEAD
             said = judgement.records(message.ident, sender, origin.peer)
             said += _kept(message.ident, recipients, judgement.decisive.reason) if held else ()
             records += self.policies.recording.keep(said)
+=======
+            records += self.policies.recording.keep(judgement.records(message.ident, sender, origin.peer))
+            # Of those who may send here there is nothing that others need to know.
+            conditions = conditions._replace(results=bool(judgement.front) and not conditions.trusted)
+>>>>>>> 19c3484 (delivery, directory: mail that is sent on is sealed (ARC) and gets a sender of ours (SRS), whose bounces go back)
         entry = self._entry(message, recipients, conditions)
         if entry is not None and judgement is not None and held:
             entry = entry._replace(lane=Lane.QUARANTINE, hold=self._hold(message, judgement.decisive))
@@ -255,6 +263,9 @@ class Planner:
         if not onward:
             return None
         sender = "" if message.sender is None else str(message.sender)
+        flags = _flags(message, conditions)
+        if self._is_forwarded(message.sender, onward.values()):
+            flags |= EntryFlag.FORWARDED
         due = max(message.now_ms, conditions.release_ms)
         return NewEntry(
             message.ident,
@@ -264,7 +275,7 @@ class Planner:
             message.size,
             message.now_ms,
             Lane.HIGH if message.urgent else Lane.NORMAL,
-            _flags(message, conditions),
+            flags,
             message.skip,
             conditions.envid,
             conditions.ret,
@@ -272,6 +283,7 @@ class Planner:
             message.summary.subject[:200] if self.policies.subjects else "",
         )
 
+<<<<<<< HEAD
     def _hold(self, message: Message, verdict: Verdict) -> Hold:
         return Hold(
             verdict.tag or verdict.check,
@@ -281,6 +293,16 @@ class Planner:
             message.now_ms + self.policies.hold_ms,
             verdict.by_users,
         )
+=======
+    def _is_forwarded(self, sender: Address | None, onward: Iterable[tuple[Recipient, Onward]]) -> bool:
+        """Whether an address of ours sends mail of others on to a server of others."""
+        if sender is None or not sender.domain:
+            return False
+        elsewhere = any(
+            one.hop.startswith(_ELSEWHERE) and one.address.lower() != str(to.address).lower() for to, one in onward
+        )
+        return elsewhere and not self.routes.is_local(sender.domain)
+>>>>>>> 19c3484 (delivery, directory: mail that is sent on is sealed (ARC) and gets a sender of ours (SRS), whose bounces go back)
 
     def _queued(self, recipient: Recipient, onward: Onward, due_ms: int, warn: bool) -> NewRecipient:
         policies, notify = self.policies, recipient.notify
@@ -386,6 +408,7 @@ def _flags(message: Message, conditions: Conditions) -> EntryFlag:
         (conditions.notice, EntryFlag.NOTICE),
         (not conditions.trusted, EntryFlag.FOREIGN),
         (conditions.verp, EntryFlag.VERP),
+        (conditions.results, EntryFlag.RESULTS),
         (message.tls_optional, EntryFlag.TLS_OPTIONAL),
     )
     flags = EntryFlag.NONE

@@ -86,6 +86,7 @@ class Posting:
             trusted=True,
             parent=parent,
             verp=bool(flags & EntryFlag.VERP),
+            results=bool(flags & EntryFlag.RESULTS),
         )
         whole = front + content
         acceptance, refused = self._planner.plan(
@@ -199,4 +200,5 @@ def _as_before(work: Work) -> Conditions:
         trusted=not flags & EntryFlag.FOREIGN,
         parent=work.entry_id,
         verp=bool(flags & EntryFlag.VERP),
+        results=bool(flags & EntryFlag.RESULTS),
     )

@@ -36,7 +36,7 @@ _MOST_LETTERS = 50
 """While so many posts wait, moderators get no letters about more: a flood of junk would be one for them, too."""
 _DAY_MS = 86_400_000
 _REST_DAYS = 5
-_KEPT = EntryFlag.REQUIRE_TLS | EntryFlag.UTF8 | EntryFlag.BINARY | EntryFlag.EIGHT_BIT
+_KEPT = EntryFlag.REQUIRE_TLS | EntryFlag.UTF8 | EntryFlag.BINARY | EntryFlag.EIGHT_BIT | EntryFlag.RESULTS
 
 
 def take_post(means: Means, case: Case, answer: Answer) -> None:

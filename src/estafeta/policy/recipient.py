@@ -38,6 +38,8 @@ def check_address(resolution: Resolution) -> Verdict:
     refused = _BY_STATUS.get(resolution.status)
     if refused is not None:
         return refused
+    if resolution.status is Status.STALE:
+        return rejected(f"This return path leads nowhere: {resolution.reason}", "unknown", 550, "5.1.1")
     if resolution.status is Status.NOT_OURS:
         return NO_RELAY
     return _OK if resolution.targets else _UNKNOWN

@@ -28,7 +28,8 @@ class EntryFlag(IntFlag):
     NOTICE: it is a notice of ours, of which no notice is made. FOREIGN: it came from outside, neither from a user nor
     from a network of ours, so that its reverse-path may be forged. VERP: each recipient has a reverse-path of its own,
     made of the sender's (estafeta.directory.listnames.verp_address). TLS_OPTIONAL: its header says that TLS is not
-    required (RFC 8689 3)."""
+    required (RFC 8689 3). FORWARDED: an address of ours sends it on, and its sender is none of ours. RESULTS: the
+    first Authentication-Results field in it is ours."""
 
     NONE = 0
     EIGHT_BIT = 1
@@ -39,6 +40,8 @@ class EntryFlag(IntFlag):
     FOREIGN = 32
     VERP = 64
     TLS_OPTIONAL = 128
+    FORWARDED = 256
+    RESULTS = 512
 
 
 class NewRecipient(NamedTuple):

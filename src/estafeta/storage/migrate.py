@@ -13,7 +13,7 @@ from sqlalchemy.pool import NullPool
 from estafeta.core.errors import EstafetaError, Kind
 
 #: The revision of the newest file in `migrations/versions`; a test keeps it true.
-HEAD = "0014"
+HEAD = "0015"
 _HOME = Path(__file__).parent / "migrations"
 
 

@@ -15,6 +15,7 @@ from estafeta.app.lab import Lab
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.core.ids import AccountId
 from estafeta.delivery.courier import Courier
+from estafeta.delivery.forwarding import Forwarding
 from estafeta.delivery.keyring import KeyRing
 from estafeta.delivery.notices import Notifier
 from estafeta.delivery.outfit import Outfit
@@ -156,6 +157,13 @@ class CourierHouse:
             clock=self.lab.clock,
             watch=lambda ip: None,
             signer=self.signer,
+            forwarding=Forwarding(
+                self.database,
+                self.settings,  # type: ignore[arg-type]
+                lambda domain: domain in self.domains,
+                HOST,
+                self.lab.clock,
+            ),
         )
         for _ in range(self._number):
             self.hire()
