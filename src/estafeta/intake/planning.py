@@ -6,7 +6,7 @@ a message of a list, one that was waiting. Nothing is written from here.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from estafeta.directory.settings_model import Settings
 from estafeta.directory.settings_outward import JournalLevel
 from estafeta.intake.conditions import PLAIN, Conditions, Onward, Origin, Recipient
 from estafeta.intake.idents import Idents
+from estafeta.intake.sendingon import is_forwarded
 from estafeta.journal.filtering import Recording
 from estafeta.journal.records import Code, Record, detail
 from estafeta.mail.address import Address, domain_key, parse_address
@@ -33,8 +34,6 @@ from estafeta.trust.requiretls import tls_not_required
 
 # The header of a message of our own is in its first octets, or it is cut there.
 _HEAD_BYTES = 256 << 10
-# Keys of next hops at servers of others.
-_ELSEWHERE = ("mx:", "host:")
 # So many recipients are named in the record of a reception; each has records of its own as well.
 _NAMED = 20
 _DAY_MS = 86_400_000
@@ -185,15 +184,11 @@ class Planner:
         if judgement is not None:
             deliveries = _sorted_out(deliveries, judgement)
             sender = "" if message.sender is None else str(message.sender)
-<<<<<<< HEAD
             said = judgement.records(message.ident, sender, origin.peer)
             said += _kept(message.ident, recipients, judgement.decisive.reason) if held else ()
             records += self.policies.recording.keep(said)
-=======
-            records += self.policies.recording.keep(judgement.records(message.ident, sender, origin.peer))
             # Of those who may send here there is nothing that others need to know.
             conditions = conditions._replace(results=bool(judgement.front) and not conditions.trusted)
->>>>>>> 19c3484 (delivery, directory: mail that is sent on is sealed (ARC) and gets a sender of ours (SRS), whose bounces go back)
         entry = self._entry(message, recipients, conditions)
         if entry is not None and judgement is not None and held:
             entry = entry._replace(lane=Lane.QUARANTINE, hold=self._hold(message, judgement.decisive))
@@ -264,7 +259,7 @@ class Planner:
             return None
         sender = "" if message.sender is None else str(message.sender)
         flags = _flags(message, conditions)
-        if self._is_forwarded(message.sender, onward.values()):
+        if is_forwarded(message.sender, onward.values(), self.routes.is_local):
             flags |= EntryFlag.FORWARDED
         due = max(message.now_ms, conditions.release_ms)
         return NewEntry(
@@ -283,7 +278,6 @@ class Planner:
             message.summary.subject[:200] if self.policies.subjects else "",
         )
 
-<<<<<<< HEAD
     def _hold(self, message: Message, verdict: Verdict) -> Hold:
         return Hold(
             verdict.tag or verdict.check,
@@ -293,16 +287,6 @@ class Planner:
             message.now_ms + self.policies.hold_ms,
             verdict.by_users,
         )
-=======
-    def _is_forwarded(self, sender: Address | None, onward: Iterable[tuple[Recipient, Onward]]) -> bool:
-        """Whether an address of ours sends mail of others on to a server of others."""
-        if sender is None or not sender.domain:
-            return False
-        elsewhere = any(
-            one.hop.startswith(_ELSEWHERE) and one.address.lower() != str(to.address).lower() for to, one in onward
-        )
-        return elsewhere and not self.routes.is_local(sender.domain)
->>>>>>> 19c3484 (delivery, directory: mail that is sent on is sealed (ARC) and gets a sender of ours (SRS), whose bounces go back)
 
     def _queued(self, recipient: Recipient, onward: Onward, due_ms: int, warn: bool) -> NewRecipient:
         policies, notify = self.policies, recipient.notify
