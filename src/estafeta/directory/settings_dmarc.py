@@ -41,6 +41,11 @@ class Dmarc(Section):
         description="Our name in Authentication-Results; fields of others that bear it are removed. Several servers of "
         "a site have one (RFC 8601 2.5). Empty: the node's host name.",
     )
+    bimi: bool = Field(
+        default=False,
+        description="Look up the logo (BIMI) of authors for whom DMARC vouches with an enforced policy, and say where "
+        "it is in Authentication-Results, for mail programs that show logos. Neither logo nor certificate is fetched.",
+    )
     reports: bool = Field(
         default=False,
         description="Count results, and send a report on each day to the domains that ask for one by mail (RFC 7489 "

@@ -68,7 +68,7 @@ def checks(
         Check("arc", Stage.HEADERS, "ARC: what earlier servers found, sealed (RFC 8617)", judge_arc,
               partial(_find_arc, resolver, keys), light=True),
         Check("dmarc", Stage.CONTENT, "DMARC: what the author's domain wants done (RFC 7489)", judge_dmarc,
-              partial(_find_dmarc, resolver, draw), on=lambda settings: settings.dmarc.check, light=True),
+              partial(find_dmarc, resolver, draw), on=lambda settings: settings.dmarc.check, light=True),
     )  # fmt: skip
 
 
@@ -145,7 +145,8 @@ async def _hashed(
     return await asyncio.to_thread(work) if aside or content.size > _INLINE_BYTES else work()
 
 
-async def _find_dmarc(resolver: Lookups, draw: Draw, facts: Facts, settings: Settings) -> DmarcResult:
+async def find_dmarc(resolver: Lookups, draw: Draw, facts: Facts, settings: Settings) -> DmarcResult:
+    """Evaluate DMARC from what SPF and DKIM found."""
     spf = spf_of(facts)
     return await dmarc.evaluate(
         author_domains(_content(facts).fields.raw("from")).domains,

@@ -28,7 +28,7 @@ MAX_KINDS = 200_000
 #: larger than most receivers take.
 MAX_KINDS_OF_ONE = 20_000
 # Rows that are removed in one commit.
-_PORTION = 2_000
+_PORTION = 500
 _ALL = ""
 
 

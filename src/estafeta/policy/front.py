@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from estafeta.directory.model import LocalTarget
 from estafeta.directory.settings_model import Settings
 from estafeta.policy.authentication import arc_of, dkim_of, dmarc_of, name_of, spf_of
+from estafeta.policy.bimi_check import bimi_words
 from estafeta.policy.chain import Lost, who_is
 from estafeta.policy.checks import Who
 from estafeta.policy.facts import Facts
@@ -17,7 +18,7 @@ from estafeta.trust.authresults import MethodResult, Property, encode_auth_resul
 from estafeta.trust.dkim import DkimResult
 
 # Those whose lookup may have been given up (RFC 8601 2.7): later it might have been otherwise.
-_METHODS = ("spf", "dkim", "arc", "dmarc")
+_METHODS = ("spf", "dkim", "arc", "dmarc", "bimi")
 
 
 def write_front(judgement: Judgement, facts: Facts, settings: Settings, hostname: str) -> Judgement:
@@ -61,6 +62,7 @@ def _results(facts: Facts) -> list[MethodResult]:
     if dmarc is not None:
         properties = (*_named("header", "from", dmarc.domain), *_named("policy", "dmarc", str(dmarc.policy)))
         results.append(MethodResult("dmarc", str(dmarc.outcome), dmarc.reason, properties))
+    results += bimi_words(facts)
     return results + [
         MethodResult(method, "temperror", lost.reason)
         for method in _METHODS

@@ -6,7 +6,15 @@ Within a stage all lookups run together; the order is that of verdicts, in the j
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from estafeta.policy import authentication, bayes_check, dmarc_inbox, filters, restriction_checks, sender
+from estafeta.policy import (
+    authentication,
+    bayes_check,
+    bimi_check,
+    dmarc_inbox,
+    filters,
+    restriction_checks,
+    sender,
+)
 from estafeta.policy.bayes_store import BayesStore
 from estafeta.policy.checks import Check
 from estafeta.policy.readers import Readers
@@ -46,6 +54,7 @@ def build_checks(tools: Tools) -> tuple[Check, ...]:
             name_wanted=lambda facts, settings: rules(settings).wants_name(facts.peer),
         ),
         *sender.checks(tools.addresses, tools.rewrite),
+        *bimi_check.checks(tools.resolver),
         *dmarc_inbox.checks(tools.is_ours),
         *bayes_check.checks(tools.bayes),
         *scanners.checks(asker, tools.hostname, Hook(asker, tools.hook_secret)),
