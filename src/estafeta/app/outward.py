@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from estafeta.app.batches import TOPIC as BATCH_TOPIC
 from estafeta.app.batches import Batches
 from estafeta.app.context import WorkerContext
+from estafeta.app.heldletters import letters_job
 from estafeta.app.jobs import DAY, Job
 from estafeta.app.notes import Notes
 from estafeta.app.reports import report_message
@@ -25,6 +26,8 @@ from estafeta.core.errors import EstafetaError
 from estafeta.delivery.connection_options import Credentials
 from estafeta.delivery.courier import Courier
 from estafeta.delivery.forwarding import Forwarding
+from estafeta.delivery.heldletters import HeldLetters
+from estafeta.delivery.heldletters import Means as LetterMeans
 from estafeta.delivery.joining import Joiner
 from estafeta.delivery.keyring import KeyRing
 from estafeta.delivery.notices import Notifier
@@ -52,7 +55,7 @@ from estafeta.journal.daily import daily_report
 from estafeta.journal.filtering import Recording
 from estafeta.lists.agent import ListAgent
 from estafeta.lists.moderating import moderate, remove_expired
-from estafeta.lists.values import Moderated
+from estafeta.lists.values import Made, Moderated
 from estafeta.mail.address import Address, parse_address
 from estafeta.mailboxes.service import Mailboxes, Submit
 from estafeta.net.pump import Watch
@@ -292,7 +295,28 @@ class Outward:
             Job("tls-reports", DAY, tls_reports),
             Job("held-posts", DAY, held_posts),
             key_job(self._signing_keys, self._settings, self.clock, stopping),
+            letters_job(HeldLetters(self._letter_means()), self._submit, self._settings, loop, stopping),
         ]
+
+    def _letter_means(self) -> LetterMeans:
+        """What letters about held mail need."""
+
+        def make(content: bytes, to: str, language: str) -> Made:
+            owner = owner_of("reports")
+            flags = EntryFlag.NOTICE
+            return self._posting.letter(content, "", [to], flags=flags, owner=owner, parent=0, language=language)
+
+        return LetterMeans(
+            self._database,
+            self._settings,
+            self._context.config.hostname,
+            self.clock,
+            self._new_ident,
+            lambda: self.web_base,
+            self._resolver.resolve,
+            self._language_of,
+            make,
+        )
 
     def _look_at_clock(self) -> None:
         if isinstance(self.clock, LabClock) and self.clock.jumped():

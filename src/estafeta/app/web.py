@@ -12,6 +12,7 @@ from estafeta.directory.settings import SiteSettings
 from estafeta.mailboxes.service import Submit
 from estafeta.policy.networks import Networks
 from estafeta.servers.http.allowance import Allowance
+from estafeta.servers.http.held import HeldDesk, HeldPages
 from estafeta.servers.http.lists import ListDesk, ListPages
 from estafeta.servers.http.service import HttpService, HttpShared
 from estafeta.servers.http.site import build_site
@@ -37,7 +38,10 @@ class Web:
             allowance=Allowance(time.monotonic),
             exempt=lambda: Networks(settings.current.limits.exempt_networks),
         )
-        self._shared = HttpShared(build_site(ListPages(desk)), _https_port(context))
+        self._shared = HttpShared(
+            build_site(ListPages(desk), HeldPages(HeldDesk(outward.list_means.database, submit, outward.clock))),
+            _https_port(context),
+        )
 
     def service(self, listener: ListenerConfig, hostname: str) -> HttpService:
         """The service of a listener; `hostname` is what it is called where a request names no host."""

@@ -62,7 +62,7 @@ class Quarantine(Section):
         description="Once a day, write to users what was held for them since, with links to release it where the "
         "filter lets them.",
     )
-    web_base: WebBase = Field(
+    link_base: WebBase = Field(
         default="",
         max_length=200,
         description="Beginning of the links in it, as in https://mail.example.org. Empty: this server's own https "

@@ -18,9 +18,11 @@ from estafeta.net.pump import Connections
 from estafeta.policy.networks import Networks
 from estafeta.queue.values import Acceptance, EntryFlag, Lane, NewEntry, NewRecipient
 from estafeta.servers.http.allowance import Allowance
+from estafeta.servers.http.held import HeldDesk, HeldPages
 from estafeta.servers.http.lists import ListDesk, ListPages
 from estafeta.servers.http.service import HttpService, HttpShared
 from estafeta.servers.http.site import build_site
+from estafeta.storage.commit import Item
 from estafeta.storage.database import Database
 
 LIST = "news@example.org"
@@ -55,7 +57,8 @@ class WebSite:
         """Listen."""
         allowance = Allowance(lambda: self.hours[0])
         desk = ListDesk(self.means, self._submit, self.records.append, allowance, lambda: self.exempt)
-        shared = HttpShared(build_site(ListPages(desk)), self.https_port)
+        held = HeldPages(HeldDesk(self.directory.database, self._decide, lambda: START))
+        shared = HttpShared(build_site(ListPages(desk), held), self.https_port)
         loop = asyncio.get_running_loop()
         self.service = HttpService(
             shared, self.settings.current, hostname="mx.example.org", secure=self.secure, loop=loop
@@ -72,6 +75,12 @@ class WebSite:
         self.letters += [(one.address, contents[0].decode()) for one in entry.recipients]
         done = asyncio.get_running_loop().create_future()
         done.set_result(())
+        return done
+
+    def _decide(self, operation: Any, payload: Any, contents: Any) -> asyncio.Future[Any]:
+        done = asyncio.get_running_loop().create_future()
+        with self.directory.database.write() as tx:
+            done.set_result(operation(tx, [Item(payload, ())])[0])
         return done
 
     async def guest(self) -> Guest:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,16 +27,14 @@ from estafeta.lists.values import Means
 from estafeta.lists.visits import Visit, ask_to_join, ask_to_leave, follow_link
 from estafeta.mail.address import Address, parse_address
 from estafeta.mailboxes.service import Submit
-from estafeta.net.peers import address_of
 from estafeta.policy.networks import Networks
 from estafeta.queue.accepting import accept
 from estafeta.servers.http.allowance import Allowance
 from estafeta.servers.http.answers import error_response, language_of, page_response
+from estafeta.servers.http.forms import client_of, form_fields
 from estafeta.servers.http.pages import TEXTS, Button, Link, Page
 
 log = logging.getLogger("estafeta.http")
-
-_MOST_FIELDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,7 @@ class ListPages:
 
     async def _take_request(self, request: Request) -> Response:
         """Somebody typed an address."""
-        form = _fields(await request.body())
+        form = form_fields(await request.body())
         found = await self._find_list(request)
         if found is None:
             return _no_list(request)
@@ -180,20 +178,6 @@ def done_page(offer: Offer, language: str) -> Page:
     if offer.act is Act.JOIN:
         return Page(language, texts.joined_title, (texts.joined.format_map(said),))
     return Page(language, texts.left_title, (texts.left.format_map(said),), link=_way_back(offer.found, language))
-
-
-def client_of(request: Request) -> str:
-    """The IP address at the other end."""
-    return address_of(tuple(request.client) if request.client is not None else None)
-
-
-def _fields(body: bytes) -> dict[str, str]:
-    """The fields of a form, of each the first; none where these are not ours."""
-    try:
-        fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=_MOST_FIELDS)
-    except ValueError:
-        return {}
-    return {name: values[0] for name, values in fields.items()}
 
 
 def _way_back(found: MailingList, language: str) -> Link | None:

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.servers.http.answers import error_response
+from estafeta.servers.http.held import HeldPages
 from estafeta.servers.http.lists import ListPages
 
 _STATUS = {
@@ -20,10 +21,10 @@ _STATUS = {
 }
 
 
-def build_site(lists: ListPages) -> Starlette:
+def build_site(lists: ListPages, held: HeldPages) -> Starlette:
     """The application."""
     return Starlette(
-        routes=lists.routes(),
+        routes=[*lists.routes(), *held.routes()],
         exception_handlers={
             HTTPException: _refused,
             EstafetaError: _failed,

@@ -33,4 +33,18 @@ class Texts:
     full: str
     old_link_title: str
     old_link: str
+    held_title: str
+    held_intro: str
+    held_from: str
+    held_subject: str
+    held_why: str
+    held_release: str
+    held_delete: str
+    held_note: str
+    held_released_title: str
+    held_released: str
+    held_deleted_title: str
+    held_deleted: str
+    held_gone_title: str
+    held_gone: str
     errors: dict[int, tuple[str, str]]

@@ -30,6 +30,21 @@ ENGLISH = Texts(
     old_link_title="This link no longer works",
     old_link="It is too old, or was not copied whole. To leave a list, write any message to its address with "
     "-unsubscribe before the @, or answer one of its messages and ask.",
+    held_title="A message is held for you",
+    held_intro="A filter of this server holds a message for {who}. On {until} it is deleted.",
+    held_from="From: {author}",
+    held_subject="Subject: {subject}",
+    held_why="Why: {reason}",
+    held_release="Deliver it",
+    held_delete="Delete it",
+    held_note="Deliver it only if you expect it. What it says of its sender may be false.",
+    held_released_title="The message is on its way",
+    held_released="It will be in the mailbox of {who} within a minute.",
+    held_deleted_title="The message is deleted",
+    held_deleted="Nobody was told of it.",
+    held_gone_title="Nothing is held here",
+    held_gone="The message was delivered or deleted already, or the link was not copied whole. If you miss a message, "
+    "ask the people who run this server.",
     errors={
         400: ("This request cannot be understood", "Please go back and try again."),
         403: ("This is not permitted", "Use an address that begins with https:// instead."),

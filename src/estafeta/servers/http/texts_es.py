@@ -30,6 +30,21 @@ SPANISH = Texts(
     old_link_title="Este enlace ya no sirve",
     old_link="Es demasiado antiguo, o no se ha copiado entero. Para darse de baja de una lista, escriba cualquier "
     "mensaje a su dirección con -unsubscribe delante de la @, o responda a uno de sus mensajes y pídalo.",
+    held_title="Hay un mensaje retenido para usted",
+    held_intro="Un filtro de este servidor retiene un mensaje para {who}. Se borrará el {until}.",
+    held_from="De: {author}",
+    held_subject="Asunto: {subject}",
+    held_why="Motivo: {reason}",
+    held_release="Entregarlo",
+    held_delete="Borrarlo",
+    held_note="Haga que se lo entreguen solo si lo espera. Lo que dice de su remitente puede ser falso.",
+    held_released_title="El mensaje está en camino",
+    held_released="Estará en el buzón de {who} en menos de un minuto.",
+    held_deleted_title="El mensaje se ha borrado",
+    held_deleted="No se ha avisado a nadie.",
+    held_gone_title="Aquí no hay nada retenido",
+    held_gone="El mensaje ya se entregó o se borró, o el enlace no se copió entero. Si echa de menos un mensaje, "
+    "pregunte a quienes administran este servidor.",
     errors={
         400: ("No se entiende la petición", "Vuelva atrás e inténtelo otra vez."),
         403: ("No está permitido", "Use una dirección que empiece por https://."),
