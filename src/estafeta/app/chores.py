@@ -14,6 +14,7 @@ from estafeta.mailboxes.expiry import expire_junk
 from estafeta.policy import experience_store, greylist
 from estafeta.policy.bayes_tending import tend as forget_old
 from estafeta.policy.readers import forget_readers
+from estafeta.policy.sending import forget_old_counts
 from estafeta.queue.operating import prune
 from estafeta.storage.commit import Item
 from estafeta.storage.compact import compact
@@ -62,6 +63,7 @@ def make_jobs(
     def restrictions() -> None:
         with database.write() as tx:
             forget_readers(tx, clock())
+            forget_old_counts(tx, clock())
 
     def senders() -> None:
         greylist.prune(database, clock(), settings.current.spam.greylist_days)

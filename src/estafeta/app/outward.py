@@ -18,7 +18,7 @@ from estafeta.app.context import WorkerContext
 from estafeta.app.heldletters import letters_job
 from estafeta.app.jobs import DAY, Job
 from estafeta.app.notes import Notes
-from estafeta.app.reports import report_message
+from estafeta.app.reports import brake_message, report_message
 from estafeta.app.signing import key_job
 from estafeta.certificates.store import CertificateStore
 from estafeta.core.clock import LabClock
@@ -39,7 +39,7 @@ from estafeta.delivery.tlspolicy import TlsPolicies
 from estafeta.delivery.tlsreports import TlsReporter
 from estafeta.delivery.tlsresults import TlsResults
 from estafeta.directory.hostcredentials import HostCredentials
-from estafeta.directory.model import Resolution
+from estafeta.directory.model import Account, Resolution
 from estafeta.directory.resolver import Resolver
 from estafeta.directory.service import Directory
 from estafeta.directory.settings import SiteSettings
@@ -272,6 +272,12 @@ class Outward:
         )
         made = await asyncio.to_thread(make)
         await self._submit(accept, (made.acceptance,), (made.content,))
+
+    async def tell_of_brake(self, account: Account, reason: str, to: str) -> None:
+        """A letter to an operator: a user's mail is held."""
+        hostname = self._context.config.hostname
+        content = brake_message(account.address, reason, to, hostname, self._new_ident(), self.clock())
+        await self.post("", (to,), content)
 
     def chores(self, loop: asyncio.AbstractEventLoop, stopping: Callable[[], bool]) -> list[Job]:
         """Work of every day that sends mail, or decides how it is sent. Each runs in a thread."""

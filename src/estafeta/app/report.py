@@ -192,6 +192,7 @@ def _examine_store(node: Node, found: Findings) -> int:
             said = warnings(site.settings.current)
             found.problems.extend(said.problems)
             found.notes.extend(said.notes)
+            _examine_brakes(site, found)
             _examine_queue(site, found)
             _examine_scanners(site, found)
             return site.settings.current.store.minimum_free_mib
@@ -238,6 +239,18 @@ def _examine_scanners(site: "Site", found: Findings) -> None:
 def _has_scanners(settings: "Settings") -> bool:
     one_each = (settings.clamav.server, settings.hook.url, settings.rspamd.server, settings.spamassassin.server)
     return any(one_each) or bool(settings.milters.server_rules)
+
+
+def _examine_brakes(site: "Site", found: Findings) -> None:
+    from estafeta.policy.sending import read_brakes
+
+    with site.database.read() as conn:
+        held = sum(1 for one in read_brakes(conn, time.time()) if one.held_since_seconds)
+    if held:
+        found.problems.append(
+            f"Mail of {held} user{'s' if held != 1 else ''} is held: too much of it, as after a password was stolen."
+            " `estafeta rates list` says whose."
+        )
 
 
 def _examine_disk(node: Node, minimum_free_mib: int, found: Findings) -> None:

@@ -49,6 +49,7 @@ from estafeta.net import bus
 from estafeta.net.pump import Connections
 from estafeta.net.tls import TlsOffer
 from estafeta.net.watching import Tracing
+from estafeta.policy.brake import Brake
 from estafeta.protocols.smtp.limits import Mode
 from estafeta.search.service import TextSearch, limits_of
 from estafeta.servers.imap.people import People
@@ -181,6 +182,7 @@ class Worker:
             self.directory.check_post,
             self.guard.checks,
             self.guard.learner,
+            Brake(self.writer.submit, self.settings, self.outward.clock, self.outward.tell_of_brake),
         )
         self.feed = ChangeFeed(loop, context.home.run, f"worker-{context.index}")
         self.long_work = ThreadPoolExecutor(_LONG_WORK, thread_name_prefix="long")

@@ -208,7 +208,7 @@ class Rates(Section):
         ge=1,
         le=1000,
         description="Who usually sends more may send this many times what is normal for them: their busiest day of the "
-        "last 30, older ones counting less.",
+        "last 30, older ones counting less and the last three not at all.",
     )
     exempt: tuple[Identity, ...] = Field(
         default=(), description="Users without a brake: addresses, or @example.org. For programs that send much."

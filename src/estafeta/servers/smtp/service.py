@@ -21,6 +21,7 @@ from estafeta.journal.records import Record
 from estafeta.mail.address import Address
 from estafeta.net.pump import Connections, Pump
 from estafeta.net.tls import TlsOffer
+from estafeta.policy.brake import Brake
 from estafeta.policy.chain import Chain
 from estafeta.policy.checks import Check
 from estafeta.policy.connection import connection_limits
@@ -66,6 +67,8 @@ class Shared:
     checks: tuple[Check, ...] = ()
     #: What learns from what they said.
     learner: Learner = NOBODY
+    #: What counts and holds the mail of users; None where nothing is written.
+    brake: Brake | None = None
 
 
 class SmtpService:

@@ -19,7 +19,8 @@ from estafeta.mail.address import Address
 from estafeta.mail.trace import with_protocol
 from estafeta.net.pump import Pump
 from estafeta.policy.checks import Stage
-from estafeta.policy.judgement import RefusedError
+from estafeta.policy.content import Content
+from estafeta.policy.judgement import Judgement, RefusedError
 from estafeta.policy.recipient import check_address, check_recipient
 from estafeta.policy.restrictions import client_name
 from estafeta.policy.sender import check_sender
@@ -361,9 +362,17 @@ class SmtpSession:
             self._conditions(),
             max_bytes=self._limit,
             max_hops=self._service.settings.smtp.max_received_hops,
-            inspect=self._screening.inspect if self._screening.inspects else None,
+            inspect=self._inspect if self._screening.inspects or self._account is not None else None,
         )
         self.machine.answer(replies.START_DATA)
+
+    async def _inspect(self, content: Content) -> Judgement:
+        """What checks say of the message; and of a user's, whether it is one too many."""
+        judgement = await self._screening.inspect(content)
+        brake = self._service.shared.brake
+        if brake is not None and self._account is not None:
+            judgement = self._screening.judgement = await brake.apply(self._screening.facts, judgement)
+        return judgement
 
     def _chunk(self, event: events.Chunk) -> Awaitable[None] | None:
         reception = self._reception
