@@ -1,8 +1,8 @@
 """Learning from what people showed, in the background: one worker of all, by lease, little by little.
 
-A word on the bus begins it (`heard`), or a look at the queue of lessons once a minute, since words may be lost. What is
-learnt is committed with its row of that queue (estafeta.policy.bayes_learning), so that a worker that dies on the way
-has lost nothing and counted nothing twice, and two that learn at once do not either.
+A word on the bus begins it (`heard`), or a look at the queue of lessons every ten seconds, since words may be lost.
+What is learnt is committed with its row of that queue (estafeta.policy.bayes_learning), so that a worker that dies on
+the way has lost nothing and counted nothing twice, and two that learn at once do not either.
 """
 
 import asyncio
@@ -20,12 +20,13 @@ from estafeta.policy.bayes_lessons import any_waiting, drop_lessons, next_lesson
 
 log = logging.getLogger("estafeta.lessons")
 
-_LOOK_TICKS = 60
+_LOOK_TICKS = 10
 #: Learnt in one commit: some 4,000 rows, which others who write wait for 20 to 30 ms.
 PORTION = 5
 _LEASE = "lessons"
-_LEASE_SECONDS = 60
-_RENEW_SECONDS = 20.0
+# Renewed well before its end; when its worker dies, another goes on after this.
+_LEASE_SECONDS = 20
+_RENEW_SECONDS = 5.0
 
 
 class Lessons:
