@@ -15,6 +15,7 @@ from rich.console import Console
 
 from benchmarks import (
     bayes,
+    corpus,
     dead_destination,
     delivery,
     dkim,
@@ -56,6 +57,7 @@ PARTS: dict[str, Callable[[Bench], Section | None]] = {
     "dkim": dkim.run,
     "bayes": bayes.run,
     "policy": policy.run,
+    "corpus": corpus.run,
     "start": start.run,
 }
 

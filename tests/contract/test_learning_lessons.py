@@ -13,6 +13,7 @@ from estafeta.app import lessons
 from estafeta.app.lessons import PORTION, Lessons
 from estafeta.core.ids import INBOX
 from estafeta.directory.settings_model import Settings
+from estafeta.mailboxes.lessons import Lesson
 from estafeta.mailboxes.service import Mailboxes
 from estafeta.policy import bayes_lessons
 from estafeta.policy.bayes_lessons import any_waiting, count_waiting, stored_content
@@ -41,7 +42,12 @@ def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
     return run
 
 
-def learner(store: Store, holder: str = "one", settings: Settings = FAST) -> Lessons:
+def learner(
+    store: Store,
+    holder: str = "one",
+    settings: Settings = FAST,
+    taught: Callable[[Content, Lesson], None] = lambda content, lesson: None,
+) -> Lessons:
     def submit(operation: Any, payload: Any, contents: Sequence[bytes | Location]) -> "asyncio.Future[Any]":
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         job = Job(operation, payload, contents)
@@ -54,7 +60,7 @@ def learner(store: Store, holder: str = "one", settings: Settings = FAST) -> Les
 
     mailboxes = Mailboxes(store.database, store.packs, submit)
     source: Any = Source(settings)
-    return Lessons(mailboxes, submit, source, holder, lambda: DAY * 86_400.0)
+    return Lessons(mailboxes, submit, source, holder, lambda: DAY * 86_400.0, taught)
 
 
 def move_to_junk(store: Store, *contents: bytes, account: int = ANNA) -> int:
@@ -83,6 +89,21 @@ async def test_moved_into_junk_and_out_again(store: Store) -> None:
     await work.finished()
     assert totals(store) == totals(store, ANNA) == (1, 0)
     assert not any_waiting(store.database)
+
+
+@in_loop
+async def test_who_learns_of_senders_is_told_of_each_change_once(store: Store) -> None:
+    told: list[tuple[bytes, Lesson]] = []
+    work = learner(store, taught=lambda content, lesson: told.append((content.fields.raw("from")[0], lesson)))
+    junk = move_to_junk(store, JUNK)
+    work.begin()
+    await work.finished()
+    store.copy((ANNA, junk), [1], (ANNA, INBOX), move=True)
+    work.begin()
+    await work.finished()
+    work.begin()
+    await work.finished()
+    assert told == [(b"Shop <shop@example.com>", Lesson.SPAM), (b"Shop <shop@example.com>", Lesson.HAM)]
 
 
 @in_loop

@@ -10,10 +10,12 @@ from estafeta.directory.resolver import Resolver
 from estafeta.directory.settings_model import Settings
 from estafeta.directory.settings_source import SettingsSource
 from estafeta.dns.resolver import DnsResolver
+from estafeta.mailboxes.lessons import Lesson
 from estafeta.mailboxes.service import Submit
 from estafeta.policy.bayes_automatic import Automatic
 from estafeta.policy.bayes_store import BayesStore
 from estafeta.policy.checks import Check
+from estafeta.policy.content import Content
 from estafeta.policy.learning import Learner, all_of
 from estafeta.policy.readers import Readers
 from estafeta.policy.scanners.hook import Secret
@@ -68,6 +70,10 @@ class Guard:
         """A topic of the bus."""
         self._bayes.heard(topic)
         self._strangers.heard(topic)
+
+    def taught(self, content: Content, lesson: Lesson) -> None:
+        """A user moved a message into Junk or out of it."""
+        self._strangers.taught(content, lesson)
 
     def tick(self) -> None:
         """Every second."""

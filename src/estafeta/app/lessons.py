@@ -9,14 +9,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from itertools import compress
 
 from estafeta.app.jobs import DAY, claim
 from estafeta.core.errors import EstafetaError
 from estafeta.directory.settings import SiteSettings
-from estafeta.mailboxes.lessons import TOPIC
+from estafeta.mailboxes.lessons import TOPIC, Lesson
 from estafeta.mailboxes.service import Mailboxes, Submit
 from estafeta.policy.bayes_learning import Taught, learn
-from estafeta.policy.bayes_lessons import any_waiting, drop_lessons, next_lessons
+from estafeta.policy.bayes_lessons import any_waiting, content_of, drop_lessons, next_lessons
+from estafeta.policy.content import Content
 
 log = logging.getLogger("estafeta.lessons")
 
@@ -30,7 +32,8 @@ _RENEW_SECONDS = 5.0
 
 
 class Lessons:
-    """This worker's share. `tick` and `heard` belong on the event loop."""
+    """This worker's share. `tick` and `heard` belong on the event loop. `taught` is told of each message that somebody
+    said something new of."""
 
     def __init__(
         self,
@@ -39,12 +42,14 @@ class Lessons:
         settings: SiteSettings,
         holder: str,
         clock: Callable[[], float] = time.time,
+        taught: Callable[[Content, Lesson], None] = lambda content, lesson: None,
     ) -> None:
         self._mailboxes = mailboxes
         self._submit = submit
         self._settings = settings
         self._holder = holder
         self._clock = clock
+        self._taught = taught
         self._ticks = 0
         self._again = False
         self._stopping = asyncio.Event()
@@ -102,10 +107,19 @@ class Lessons:
             lessons = await asyncio.to_thread(self._next)
             if not lessons:
                 break
-            await asyncio.gather(*[self._submit(learn, one, ()) for one in lessons])
+            changed = await asyncio.gather(*[self._submit(learn, one, ()) for one in lessons])
+            learnt = list(compress(lessons, changed))
+            for content, lesson in await asyncio.to_thread(self._contents, learnt):
+                self._taught(content, lesson)
             number += len(lessons)
             await self._rest(begun, len(lessons))
         log.info("learnt", extra={"lessons": number})
+
+    def _contents(self, learnt: list[Taught]) -> list[tuple[Content, Lesson]]:
+        """For who learns of senders; of messages that are still there, and say something."""
+        said = [one for one in learnt if one.lesson is not Lesson.FORGET and one.buckets is not None]
+        found = [(content_of(self._mailboxes, one.content_id), one.lesson) for one in said]
+        return [(content, lesson) for content, lesson in found if content is not None]
 
     async def _rest(self, begun: float, number: int) -> None:
         """So long that there are not more in a minute than the settings say."""

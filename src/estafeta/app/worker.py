@@ -195,7 +195,7 @@ class Worker:
         chores += self.outward.chores(loop, self._ending.is_set) + self.dmarc.jobs(loop)
         holder = f"{context.config.hostname}:{os.getpid()}"
         self.jobs = Jobs(self.database, chores, holder=holder)
-        self.lessons = Lessons(self.mailboxes, self.writer.submit, self.settings, holder)
+        self.lessons = Lessons(self.mailboxes, self.writer.submit, self.settings, holder, taught=self.guard.taught)
         self.tls = self._load_tls()
         self._web: Web | None = None
         self.services = [(listener, sock, self._service(listener)) for listener, sock in context.sockets]

@@ -66,13 +66,23 @@ def drop_lessons(database: Database) -> int:
         return int(tx.conn.execute(delete(learn_queue)).rowcount)
 
 
-def _words_of(mailboxes: Mailboxes, content_id: int, pairs: bool) -> list[int] | None:
-    """None: it is gone, or cannot be read."""
+def content_of(mailboxes: Mailboxes, content_id: int) -> Content | None:
+    """The message of a lesson; None: it is gone, or cannot be read. EstafetaError when the store cannot be."""
     location = find_location(mailboxes.database, content_id)
     if location is None:
         return None
     try:
-        return features(stored_content(mailboxes, location), pairs=pairs)
+        return stored_content(mailboxes, location)
+    except DamagedRecordError as error:
+        log.warning("a lesson is lost: its message is damaged", extra={"content": content_id, "cause": str(error)})
+        return None
+
+
+def _words_of(mailboxes: Mailboxes, content_id: int, pairs: bool) -> list[int] | None:
+    """None: it is gone, or cannot be read."""
+    content = content_of(mailboxes, content_id)
+    try:
+        return None if content is None else features(content, pairs=pairs)
     except DamagedRecordError as error:
         log.warning("a lesson is lost: its message is damaged", extra={"content": content_id, "cause": str(error)})
     except EstafetaError:

@@ -37,8 +37,7 @@ _MAX_TEXT = 40_000
 
 
 def link_elsewhere(case: Case) -> str:
-    """A link whose words name one host and that leads to another: what phishing is made of. Not of letters of lists,
-    which count who follows their links."""
+    """A link whose words name one host and that leads to another: what phishing is made of."""
     for link in case.reading.links:
         said = said_place(link.words)
         if said and link.host and organizational_domain(said) != organizational_domain(link.host):

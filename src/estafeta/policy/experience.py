@@ -103,9 +103,9 @@ def aged(row: Row, now: int, half_life_seconds: float) -> Row:
 def counted(row: Row, seen: Seen, now: int, half_life_seconds: float) -> Row:
     """The row with what happened since."""
     row = aged(row, now, half_life_seconds)
-    # What is called junk now looked fine before, and the other way round.
+    # What is called junk now looked fine before, and the other way round: who errs can take it back.
     fresh = max(0.0, row.fresh + seen.fine - seen.said_junk)
-    bad = max(0.0, row.bad + seen.junk * _JUDGED_BAD - seen.said_good * _JUDGED_BAD) + seen.said_junk * _SAID_BAD
+    bad = max(0.0, row.bad + seen.junk * _JUDGED_BAD + (seen.said_junk - seen.said_good) * _SAID_BAD)
     return row._replace(
         fresh=min(fresh, _MOST),
         good=min(row.good + seen.said_good * _SAID_GOOD, _MOST),

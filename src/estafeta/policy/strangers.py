@@ -3,15 +3,19 @@ what learns from what they say. One for each worker."""
 
 from estafeta.core.clock import Clock
 from estafeta.directory.settings_source import SettingsSource
+from estafeta.mailboxes.lessons import Lesson
 from estafeta.mailboxes.service import Submit
 from estafeta.policy import clientchecks, greylist, reputation, rules, wanted
 from estafeta.policy.checks import Check
+from estafeta.policy.content import Content
 from estafeta.policy.dnslists import DnsListChecks, ListWatch
+from estafeta.policy.experience import Seen, names_of
 from estafeta.policy.experience_store import ExperienceStore
 from estafeta.policy.greylist import GreylistStore
 from estafeta.policy.learning import Learner
 from estafeta.policy.rates import Rates
 from estafeta.policy.senderlists import TOPIC, SenderLists
+from estafeta.policy.storedidentities import stored_identities
 from estafeta.storage.database import Database
 from estafeta.trust.lookups import Lookups
 
@@ -56,6 +60,15 @@ class Strangers:
             greylist.learner(self._greylist, self._settings),
             self._rates.learner(),
         )
+
+    def taught(self, content: Content, lesson: Lesson) -> None:
+        """A user moved a message into Junk or out of it."""
+        settings = self._settings.current
+        identities = stored_identities(content, (settings.dmarc.authserv_id or self._hostname, self._hostname))
+        if identities is None or not settings.spam.reputation:
+            return
+        seen = Seen(said_junk=1) if lesson is Lesson.SPAM else Seen(said_good=1)
+        self._experience.add(names_of(identities), seen)
 
     def tick(self) -> None:
         """Every second: what was learnt goes to the writer."""
