@@ -212,6 +212,19 @@ def test_our_own_mail_and_what_is_switched_off(lab: LabThread, north: Node, orig
     assert b"ARC-Seal" not in message.content
 
 
+def test_what_a_stranger_writes_to_a_list(lab: LabThread, north: Node, origin: Remote, far: Remote) -> None:
+    """The list's own sender and signature, the author's signature as it was, and what was found when it came."""
+    made = north.server.run("list", "add", "news@north.test", "eve@far.test", "--set", "post=anyone")
+    assert made.returncode == 0, made.stderr
+    stranger_writes(north, origin, "news@north.test", b"posted")
+    message = received(far, b"posted")
+    found = Verdicts(lab, message, north.address)
+    assert found.spf == "pass"
+    assert dict(zip(found.signers, found.dkim, strict=True)) == {"north.test": "pass", ORIGIN: "pass"}
+    assert found.arc.status is ChainStatus.PASS
+    assert "dmarc=pass" in found.arc.sets[0].results
+
+
 def test_keys_follow_each_other(lab: LabThread, north: Node, far: Remote) -> None:
     """The lab's clock goes on, its DNS gets what is asked for; mail is always signed with what is published."""
 

@@ -43,6 +43,8 @@ class Due(NamedTuple):
 
     sign: bool
     seal: bool
+    stranger: bool = False
+    """From may be forged: signed for the reverse-path alone."""
 
 
 class FrontedSource:
@@ -88,8 +90,12 @@ class Signer:
     def finish(self, work: Work) -> Finish | None:
         """What is to be done with the content of a message before it is sent; None: nothing."""
         dkim = self._settings.current.dkim
-        due = Due(dkim.sign and not work.flags & EntryFlag.FOREIGN, dkim.seal and bool(work.flags & EntryFlag.RESULTS))
-        if not any(due):
+        due = Due(
+            dkim.sign and not work.flags & EntryFlag.FOREIGN,
+            dkim.seal and bool(work.flags & EntryFlag.RESULTS),
+            bool(work.flags & EntryFlag.STRANGER),
+        )
+        if not due.sign and not due.seal:
             return None
         return partial(self._finish, work.content_id, domain_key(work.sender.rpartition("@")[2]), due)
 
@@ -113,7 +119,7 @@ class Signer:
         aside = source.whole() is None or source.size > _INLINE_BYTES
         header = await asyncio.to_thread(_read_header, source) if aside else _read_header(source)
         fields = Fields(header)
-        signers = await self._signers(fields, sender) if due.sign else ()
+        signers = await self._signers(fields, sender, due.stranger) if due.sign else ()
         sealers = await self._sealers(sender) if due.seal else ()
         if not signers and not sealers:
             return b""
@@ -135,12 +141,12 @@ class Signer:
             log.info("a message goes out without all that is due", extra={"reason": str(error)})
         return front
 
-    async def _signers(self, fields: Fields, sender: str) -> Keys:
+    async def _signers(self, fields: Fields, sender: str, stranger: bool) -> Keys:
         """The keys of the author's domain, so that it is aligned (RFC 7489 3.1); else of the reverse-path's, as with
         mail of a list; what this host writes itself is signed by the domain that settings name."""
         dkim = self._settings.current.dkim
         values = [fields.raw[place].partition(b":")[2] for place in fields.places(b"from")]
-        authors = author_domains(values).domains
+        authors = () if stranger else author_domains(values).domains
         for domain in (*authors, sender):
             keys = await self._ring.find_above(domain)
             if not keys and domain == self._hostname and dkim.default_domain:

@@ -31,6 +31,7 @@ class Conditions(NamedTuple):
     now). `language` of notices to the sender. `notice`: it is one itself, of which no notice is made. `trusted`: it
     came from our own users or networks, so its reverse-path is no forgery. `parent`: the message that it was made of.
     `verp`: each recipient gets a reverse-path of its own. `results`: its first Authentication-Results field is ours.
+    `stranger`: it is ours, but made of what a stranger wrote.
     """
 
     owner: int = 0
@@ -46,6 +47,7 @@ class Conditions(NamedTuple):
     parent: int = 0
     verp: bool = False
     results: bool = False
+    stranger: bool = False
 
 
 PLAIN = Conditions()

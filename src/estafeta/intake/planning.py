@@ -393,6 +393,7 @@ def _flags(message: Message, conditions: Conditions) -> EntryFlag:
         (not conditions.trusted, EntryFlag.FOREIGN),
         (conditions.verp, EntryFlag.VERP),
         (conditions.results, EntryFlag.RESULTS),
+        (conditions.stranger, EntryFlag.STRANGER),
         (message.tls_optional, EntryFlag.TLS_OPTIONAL),
     )
     flags = EntryFlag.NONE

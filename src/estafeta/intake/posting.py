@@ -87,6 +87,7 @@ class Posting:
             parent=parent,
             verp=bool(flags & EntryFlag.VERP),
             results=bool(flags & EntryFlag.RESULTS),
+            stranger=bool(flags & EntryFlag.STRANGER),
         )
         whole = front + content
         acceptance, refused = self._planner.plan(
@@ -201,4 +202,5 @@ def _as_before(work: Work) -> Conditions:
         parent=work.entry_id,
         verp=bool(flags & EntryFlag.VERP),
         results=bool(flags & EntryFlag.RESULTS),
+        stranger=bool(flags & EntryFlag.STRANGER),
     )

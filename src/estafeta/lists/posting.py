@@ -36,7 +36,8 @@ _MOST_LETTERS = 50
 """While so many posts wait, moderators get no letters about more: a flood of junk would be one for them, too."""
 _DAY_MS = 86_400_000
 _REST_DAYS = 5
-_KEPT = EntryFlag.REQUIRE_TLS | EntryFlag.UTF8 | EntryFlag.BINARY | EntryFlag.EIGHT_BIT | EntryFlag.RESULTS
+_KEPT = EntryFlag.REQUIRE_TLS | EntryFlag.UTF8 | EntryFlag.BINARY | EntryFlag.EIGHT_BIT
+_KEPT |= EntryFlag.RESULTS | EntryFlag.STRANGER
 
 
 def take_post(means: Means, case: Case, answer: Answer) -> None:
@@ -199,6 +200,8 @@ def _copies(means: Means, case: Case, content: bytes, members: Sequence[str]) ->
 
 def _copy(means: Means, case: Case, content: bytes, sender: str, members: Sequence[str]) -> Made:
     found, flags = case.found, case.work.flags & _KEPT
+    if case.work.flags & EntryFlag.FOREIGN:
+        flags |= EntryFlag.STRANGER
     if found.options.personal is not Personal.OFF and not _is_personal(case):
         flags |= EntryFlag.VERP
     if not all(one.isascii() for one in members):

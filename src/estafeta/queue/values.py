@@ -29,7 +29,9 @@ class EntryFlag(IntFlag):
     from a network of ours, so that its reverse-path may be forged. VERP: each recipient has a reverse-path of its own,
     made of the sender's (estafeta.directory.listnames.verp_address). TLS_OPTIONAL: its header says that TLS is not
     required (RFC 8689 3). FORWARDED: an address of ours sends it on, and its sender is none of ours. RESULTS: the
-    first Authentication-Results field in it is ours."""
+    first Authentication-Results field in it is ours. STRANGER: a list's copy of what a stranger wrote: nobody here
+    vouches for its From.
+    """
 
     NONE = 0
     EIGHT_BIT = 1
@@ -42,6 +44,7 @@ class EntryFlag(IntFlag):
     TLS_OPTIONAL = 128
     FORWARDED = 256
     RESULTS = 512
+    STRANGER = 1024
 
 
 class NewRecipient(NamedTuple):

@@ -330,6 +330,27 @@ def test_hostile_messages_cost_bounded_work(tmp_path: Path, url: str) -> None:
     _scene(tmp_path, url, scene)
 
 
+def test_what_a_stranger_wrote_to_a_list_is_signed_for_the_list_alone(tmp_path: Path, url: str) -> None:
+    """From may name somebody here who never wrote it."""
+
+    async def scene(house: CourierHouse) -> None:
+        add_domain(house, "example.test", ED)
+        add_domain(house, "two.test", ED)
+        signed = {}
+        for number, flags in enumerate((EntryFlag.NONE, EntryFlag.STRANGER), 1):
+            finish = house.signer.finish(_work(number, "news-bounces@two.test", flags))
+            assert finish is not None
+            made = (await finish(MemorySource(TEXT), False)).whole()
+            assert made is not None
+            signed[flags] = await verified(made, Published(house.keys))
+        assert signed == {
+            EntryFlag.NONE: ["example.test ed25519-sha256"],
+            EntryFlag.STRANGER: ["two.test ed25519-sha256"],
+        }
+
+    _scene(tmp_path, url, scene)
+
+
 def test_nothing_to_do_for_strangers_mail(tmp_path: Path, url: str) -> None:
     async def scene(house: CourierHouse) -> None:
         assert house.signer.finish(_work(flags=EntryFlag.FOREIGN)) is None
