@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 from estafeta.directory.model import Resolution, Status
 from estafeta.directory.settings_model import Settings
 from estafeta.mail.address import Address
@@ -28,7 +30,8 @@ LETTER = b"From: ana@there.test\r\nTo: bob@here.test\r\nSubject: Hello\r\n\r\nHe
 def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
     @functools.wraps(test)
     def run(*args: Any, **values: Any) -> None:
-        asyncio.run(test(*args, **values))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as a worker has it
+            runner.run(test(*args, **values))
 
     return run
 

@@ -182,7 +182,7 @@ BROKEN = {
     "macros of no stage": [agreement(actions=0x131, more=b"\0\0\0\7j\0")],
     "macros without an end": [agreement(actions=0x131, more=b"\0\0\0\1j")],
     "unknown letter": [agreement(), packet(b"?")],
-    "two answers": [agreement(0x27F & ~0x10), packet(CONTINUE) + packet(CONTINUE)],
+    "an answer too many, of the wrong kind": [agreement(0x27F & ~0x10), packet(CONTINUE) + CHANGES[0] + packet(b"?")],
     "a change too early": [agreement(), CHANGES[0]],
     "skip without agreement": [agreement(), *[packet(CONTINUE)] * 9, packet(SKIP)],
     "skip of no body": [agreement(0x400), packet(SKIP)],

@@ -67,7 +67,7 @@ def judge_virus(facts: Facts, settings: Settings) -> Sequence[Verdict]:
     if found.name.startswith(clamav.suspicious_names):
         return (scored(settings.policy.junk_score, words, "suspicious"),)
     if clamav.infected is Infected.QUARANTINE:
-        return (quarantined(words),)
+        return (quarantined(words, "clamav"),)
     if clamav.infected is Infected.DISCARD:
         return (discarded(words),)
     return (rejected(f"The message carries a virus: {found.name}", words, 554, "5.7.1"),)

@@ -115,7 +115,7 @@ def judge_hook(facts: Facts, settings: Settings) -> Sequence[Verdict]:
         "pass": lambda: passed(reason),
         "score": lambda: scored(found.score, reason, found.tag),
         "tag": lambda: tagged(found.tag, reason),
-        "quarantine": lambda: quarantined(reason),
+        "quarantine": lambda: quarantined(reason, found.tag or "hook"),
         "discard": lambda: discarded(reason),
         "defer": lambda: deferred(found.text or "Try again later", reason, 451, "4.7.1"),
         "reject": lambda: rejected(found.text or "The message is not wanted here", reason, 550, "5.7.1"),

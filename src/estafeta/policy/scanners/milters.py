@@ -162,7 +162,7 @@ def _verdict(said: Said) -> Verdict:
         case Fate.DISCARD:
             return discarded(f"{words} (dropped)")
     if outcome.quarantine:
-        return quarantined(f"{name}: {outcome.quarantine}")
+        return quarantined(f"{name}: {outcome.quarantine}", "milter")
     count = len(outcome.changes)
     return passed(f"{name} took it" + (f", with {count} change{'s' * (count > 1)} of the header" if count else ""))
 

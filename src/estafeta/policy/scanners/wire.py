@@ -38,12 +38,19 @@ class Wire:
 
     async def send(self, data: bytes) -> None:
         """Send it, as fast as it is taken."""
+        self._check_open()
         self._writer.write(data)
         await self._writer.drain()
 
     def finish(self) -> None:
         """Nothing more will be sent; what is read is the answer."""
+        self._check_open()
         self._writer.write_eof()
+
+    def _check_open(self) -> None:
+        # uvloop has RuntimeError for what is written to a connection that the peer has ended.
+        if self._writer.is_closing():
+            raise ConnectionResetError("the connection was ended")
 
     async def read(self) -> bytes:
         """What has come, at least one octet; b"" at the end."""

@@ -104,19 +104,23 @@ class MilterClient:
         if not data:
             raise AnswerError("it closed the connection")
         self._reader.feed(data)
-        while self.outcome is None and (packet := self._reader.next_packet()) is not None:
-            self._take(*packet)
+        self._take_all()
 
     def put_body(self, data: bytes) -> None:
-        """A piece of the body, at most CHUNK_OCTETS, when it is wanted."""
+        """A piece of the body, at most CHUNK_OCTETS, when it is wanted. Raises AnswerError, as `feed` does."""
         assert self.wants_body
         assert len(data) <= CHUNK_OCTETS
         self._tell(_Step(Command.BODY, data, silent=Steps.SILENT_BODY))
         self.wants_body = not self._waiting
+        self._take_all()
 
     def end_body(self) -> None:
-        """The body is over."""
+        """The body is over. Raises AnswerError."""
         assert self.wants_body
+        self._end_body()
+        self._take_all()
+
+    def _end_body(self) -> None:
         self.wants_body = False
         self._tell(_Step(Command.END, b"", Stage.END, self._macros(Stage.END)))
 
@@ -126,9 +130,12 @@ class MilterClient:
 
     # what it says
 
+    def _take_all(self) -> None:
+        """An answer that comes before its question waits for it: when octets come changes nothing."""
+        while self._waiting and (packet := self._reader.next_packet()) is not None:
+            self._take(*packet)
+
     def _take(self, letter: bytes, data: bytes) -> None:
-        if not self._waiting:
-            raise AnswerError("it answered where it said that it would not")
         if self._waiting == Command.NEGOTIATE:
             self._agree(letter, data)
         elif letter in _FINAL or letter == Answer.REPLY:
@@ -136,8 +143,7 @@ class MilterClient:
         elif letter == Answer.CONTINUE:
             self._go_on()
         elif letter == Answer.SKIP and self._waiting == Command.BODY and Steps.SKIP in self._steps:
-            self._waiting, self.wants_body = b"", True
-            self.end_body()
+            self._end_body()
         elif letter == Answer.PROGRESS:
             self._progress += 1
             if self._progress > MAX_PROGRESS:
@@ -184,8 +190,7 @@ class MilterClient:
             if self._waiting:
                 return
         if Steps.NO_BODY in self._steps:
-            self.wants_body = True
-            self.end_body()
+            self._end_body()
         else:
             self.wants_body = True
 
