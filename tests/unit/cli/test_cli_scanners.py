@@ -3,7 +3,6 @@
 import asyncio
 import json
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from estafeta.core.errors import EstafetaError
 sys.path.insert(0, str(Path(__file__).parents[1] / "policy"))
 
 from milter_kit import Milter
-from scanner_kit import EICAR, listening
+from scanner_kit import EICAR, in_a_thread
 
 GTUBE = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*"
 
@@ -58,29 +57,9 @@ async def web(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Non
 
 @pytest.fixture(scope="module")
 def places() -> Iterator[dict[str, str]]:
-    """All of them, in a thread of their own."""
-    found: dict[str, str] = {}
-    ready, loop = threading.Event(), asyncio.new_event_loop()
-    done = asyncio.Event()
-
-    async def serve() -> None:
-        async with (
-            listening(clamd) as one,
-            listening(spamd) as two,
-            listening(web) as three,
-            listening(Milter()) as four,
-        ):
-            found.update(clamd=one, spamd=two, web=three, milter=four)
-            ready.set()
-            await done.wait()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
-    thread.start()
-    assert ready.wait(20)
-    yield found
-    loop.call_soon_threadsafe(done.set)
-    thread.join()
-    loop.close()
+    """All of them."""
+    with in_a_thread(clamd=clamd, spamd=spamd, web=web, milter=Milter()) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,9 @@
 import asyncio
 import functools
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,30 @@ async def listening(serve: Serve, path: Path | None = None, tls: ssl.SSLContext 
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextmanager
+def in_a_thread(**servers: Serve) -> Iterator[dict[str, str]]:
+    """All of these, in a thread of their own, for tests that wait; their places by name."""
+    places: dict[str, str] = {}
+    ready, loop, done = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
+
+    async def serve() -> None:
+        async with AsyncExitStack() as stack:
+            for name, server in servers.items():
+                places[name] = await stack.enter_async_context(listening(server))
+            ready.set()
+            await done.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    try:
+        assert ready.wait(20)
+        yield places
+    finally:
+        loop.call_soon_threadsafe(done.set)
+        thread.join()
+        loop.close()
 
 
 def answering(*pieces: bytes, read: int = 1, hang: bool = False) -> Serve:
