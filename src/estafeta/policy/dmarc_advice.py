@@ -118,9 +118,12 @@ def advise(
     words = _of_sources(domain, failing(sources))
     if record.p is Policy.REJECT:
         return Advice((*words, "The policy is reject: nothing more is to be published."))
-    days = int(now - reports.first_seconds) // _DAY_SECONDS
+    # What a report says of its time anybody can write; when it came is known.
+    days = int(now - reports.came_seconds) // _DAY_SECONDS
     if days < WATCH_DAYS:
-        return Advice((*words, f"Reports are of {days} days: wait until it is {WATCH_DAYS} before the policy changes."))
+        return Advice(
+            (*words, f"Reports have come for {days} days: wait until it is {WATCH_DAYS} before the policy changes.")
+        )
     return Advice(
         (*words, f"If none of what fails is yours, the next step is p={_NEXT[record.p]}."),
         _records(domain, _NEXT[record.p], address, published),

@@ -25,7 +25,8 @@ _MAX_TEXT = 1024
 _MAX_KINDS = 50_000
 """Rows told apart while reading; a report of 10 MiB has hardly more records."""
 _MAX_MESSAGES = 1 << 40
-_MAX_SECONDS = 1 << 40
+_MAX_SECONDS = (1 << 32) - 1
+"""The year 2106: later ones cannot be shown everywhere."""
 _PIECE = 64 << 10
 # What is kept of the head, of a record and of a signature; more cannot be made to be kept.
 _HEAD = frozenset(

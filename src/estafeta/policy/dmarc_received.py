@@ -23,6 +23,8 @@ MAX_ROWS = 50_000
 MAX_REPORTS_OF_ONE = 200
 MAX_ROWS_OF_ONE = 5_000
 _DAY_SECONDS = 86_400
+# A report is on a day, now and then on a week; what it says of its time beyond this is not believed.
+_LONGEST_DAYS = 32
 # Reports that are removed in one commit; each has up to a thousand rows.
 _PORTION = 20
 
@@ -53,6 +55,7 @@ def _store(tx: Transaction, stored: Stored) -> bool | EstafetaError:
         return False
     if stored.limited and not _has_room(tx, stored):
         return EstafetaError(Kind.LIMIT, "Too many reports on DMARC came within a day.")
+    end = min(report.end_seconds, now + _DAY_SECONDS)
     row = {
         "digest": digest,
         "domain": report.domain,
@@ -60,8 +63,8 @@ def _store(tx: Transaction, stored: Stored) -> bool | EstafetaError:
         "name": report.name,
         "report_id": report.report_id,
         "policy": report.policy,
-        "begin_seconds": report.begin_seconds,
-        "end_seconds": report.end_seconds,
+        "begin_seconds": min(max(report.begin_seconds, end - _LONGEST_DAYS * _DAY_SECONDS), end),
+        "end_seconds": end,
         "received_seconds": now,
         "kinds": len(report.rows),
         "messages": report.messages,
@@ -143,7 +146,8 @@ def read_reports(conn: Connection, since_seconds: int, domain: str = "", limit: 
 
 @dataclass(frozen=True, slots=True)
 class DomainSum:
-    """What all reports on a domain say together."""
+    """What all reports on a domain say together. `first_seconds` to `last_seconds` is the time that they are about;
+    `came_seconds`: when the first of them came."""
 
     domain: str
     reports: int
@@ -152,6 +156,7 @@ class DomainSum:
     passed: int
     first_seconds: int
     last_seconds: int
+    came_seconds: int
 
 
 def read_domains(conn: Connection, since_seconds: int) -> list[DomainSum]:
@@ -166,6 +171,7 @@ def read_domains(conn: Connection, since_seconds: int) -> list[DomainSum]:
             func.sum(columns.passed),
             func.min(columns.begin_seconds),
             func.max(columns.end_seconds),
+            func.min(columns.received_seconds),
         )
         .where(columns.end_seconds >= since_seconds)
         .group_by(columns.domain)

@@ -15,6 +15,8 @@ from estafeta.directory.model import Clock
 from estafeta.directory.settings_source import SettingsSource
 from estafeta.mail.dates import format_date
 from estafeta.mailboxes.service import Submit
+from estafeta.policy.dmarc_reading import read_report
+from estafeta.policy.dmarc_received import Stored, store_report
 from estafeta.policy.dmarc_report import AggregateReport, encode_message, make_report
 from estafeta.policy.dmarc_results import Sent, note_sent, read_tallies, read_unsent
 from estafeta.storage.database import Database
@@ -135,7 +137,16 @@ class DmarcReporter:
             return False
         await self._post(contact, made.receivers, made.content)
         log.info("DMARC report sent", extra={"domain": domain, "report": made.report.report_id})
+        await self._keep(made, int(now))
         return True
+
+    async def _keep(self, made: _Made, now: int) -> None:
+        """What we report to ourselves (forgeries of our own domains, sent to us) never comes through a session, where
+        reports are read."""
+        address = self._settings.current.dmarc.reports_address.lower()
+        if address and address in [one.lower() for one in made.receivers]:
+            report = await asyncio.to_thread(read_report, made.report.document)
+            await self._submit(store_report, Stored(report, organizational_domain(self._hostname), now), ())
 
     async def _wanted(self, domain: str) -> _Wanted | None:
         """The domain's record as it is now, and who may have the report; None where DNS could not say."""

@@ -41,7 +41,9 @@ def home(tmp_path: Path) -> Path:
     now = int(time.time())
     report = ReceivedReport("example.test", "Big", "id-1", now - 40 * 86_400, now - 86_400, "none", (GOOD, BAD))
     with open_site(load_node(Home.at(home))) as site, site.database.write() as tx:
-        store_report(tx, [Item(Stored(report, "big.test", now), ()), Item(Stored(report, "", now), ())])
+        came = now - 39 * 86_400
+        stored = (Stored(report, "big.test", now), Stored(report, "", now), Stored(report, "old.test", came))
+        store_report(tx, [Item(one, ()) for one in stored])
         counts = (
             Count(DAY, "a.test", "a", "a.test", 7, encode_facts(FACTS)),
             Count(DAY, "b.test", "a", "b.test", 1, encode_facts(FACTS)),
@@ -100,7 +102,7 @@ def test_reports(run: Run) -> None:
     assert len(lines) == 3
     assert any("(Big)" in line for line in lines)
     assert run("dmarc", "reports", "other.test", "--json")[1] == "[]\n"
-    assert len(json.loads(run("dmarc", "reports", "example.test", "--json", "--since", "all")[1])) == 2
+    assert len(json.loads(run("dmarc", "reports", "example.test", "--json", "--since", "all")[1])) == 3
     assert json.loads(run("dmarc", "reports", "--json", "--since", "1h")[1]) == []
 
 

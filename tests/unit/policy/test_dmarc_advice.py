@@ -13,7 +13,7 @@ from estafeta.trust.dmarcrecord import parse_record
 NOW = (DAY + 40) * 86_400.0
 TO = "dmarc@here.test"
 UNKNOWN = Published(problem="x", known=False)
-SUM = DomainSum("here.test", 9, 3, 100, 90, DAY * 86_400, (DAY + 30) * 86_400)
+SUM = DomainSum("here.test", 9, 3, 100, 90, DAY * 86_400, (DAY + 30) * 86_400, DAY * 86_400)
 FINE = Source("here.test", "192.0.2.1", 10, 10, 10, 10)
 FORGED = Source("here.test", "203.0.113.9", 10, envelope=["evil.test"])
 
@@ -66,7 +66,7 @@ def test_the_next_record(before, after):
     [
         (step("v=DMARC1; p=reject; rua=mailto:dmarc@here.test"), "The policy is reject"),
         (step("v=DMARC1; p=none; rua=mailto:dmarc@here.test", None, ()), "No reports have come yet"),
-        (step("v=DMARC1; p=none; rua=mailto:dmarc@here.test", now=NOW - 20 * 86_400), "Reports are of 20 days"),
+        (step("v=DMARC1; p=none; rua=mailto:dmarc@here.test", now=NOW - 20 * 86_400), "Reports have come for 20 days"),
         (
             advise("here.test", UNKNOWN, None, (), address=TO, now=NOW),
             "nothing can be said",

@@ -191,6 +191,18 @@ def test_a_clock_that_was_ahead_does_not_close_the_door(base):
     assert not refused(base, 1, "other.test")
 
 
+@pytest.mark.parametrize(("begin", "end"), [(0, 2**32 - 1), (2**32 - 1, 2**32 - 1), (0, 0), (NOW, NOW)])
+def test_what_a_report_says_of_its_time_has_bounds(base, begin, end):
+    """Else one forged report would be about all times, and the time to watch were over at once."""
+    report = REPORT._replace(begin_seconds=int(begin), end_seconds=int(end))
+    base.group.run(store_report, Stored(report, "", int(NOW)))
+    with base.database.read() as conn:
+        [one] = read_reports(conn, 0)
+        [summed] = read_domains(conn, 0)
+    assert one.end_seconds - 32 * 86_400 <= one.begin_seconds <= one.end_seconds <= NOW + 86_400
+    assert summed.came_seconds == int(NOW)
+
+
 def test_old_reports_go_with_their_rows_in_portions(base):
     for number in range(45):
         store(base, number, now=NOW if number else NOW + 900 * 86_400, limited=False)

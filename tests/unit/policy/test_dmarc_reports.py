@@ -11,6 +11,7 @@ from dmarc_kit import DAY, NOW, RECORD, Base, Names, Posted, document_of, settin
 
 from estafeta.policy import dmarc_reports
 from estafeta.policy.dmarc_reading import read_report
+from estafeta.policy.dmarc_received import read_reports
 from estafeta.policy.dmarc_report import encode_message, make_report
 from estafeta.policy.dmarc_reports import DmarcReporter
 from estafeta.policy.dmarc_results import Count, add_counts, read_day
@@ -225,6 +226,17 @@ def test_a_report_that_is_too_large_for_all_is_given_up(base):
     site.asks("example.org", "mailto:small@example.org!1k")
     assert [site.send(), site.send()] == [0, 0]
     assert len(site.names.asked) == 1
+
+
+def test_what_we_report_to_ourselves_is_read_as_well(base):
+    site = Site(base, source=settings(dmarc={"reports": True, "reports_address": "dmarc@here.test"}))
+    count(base, "here.test", "example.org")
+    site.asks("here.test", "mailto:DMARC@here.test")
+    site.asks("example.org", "mailto:a@example.org")
+    assert site.send() == 2
+    with base.database.read() as conn:
+        [kept] = read_reports(conn, 0)
+    assert (kept.domain, kept.reporter, kept.messages, kept.policy) == ("here.test", "here.test", 3, "none")
 
 
 def test_two_workers_at_once_send_each_report_once(base):
