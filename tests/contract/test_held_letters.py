@@ -1,11 +1,13 @@
 """The daily letter about held mail: who is told what, once, in which language, with which links."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from queue_kit import NOW_MS, Lane, Place, Queue, ident, remote, to_queue
 from store_kit import Store, problems
 
+from estafeta.app.heldletters import letters_job
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.core.ids import AccountId
 from estafeta.delivery import heldletters
@@ -102,6 +104,29 @@ def test_each_user_is_told_once_of_what_is_held_for_them(store: Store) -> None:
     assert send_all(store, letters) == 1
     assert len(store.contents(1)) == 2
     assert problems(store) == []
+
+
+def test_the_job_sends_them_where_the_settings_want_it(store: Store) -> None:
+    hold(Queue(store), 0, "ana@here.test", "bo@here.test")
+    settings: Any = Source(digest=False)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        def submit(operation: Any, payload: Any, contents: Any = ()) -> asyncio.Future[Any]:
+            done: asyncio.Future[Any] = loop.create_future()
+            done.set_result(store.group.run(operation, payload, contents))
+            return done
+
+        job = letters_job(letters_of(store), submit, settings, loop, lambda: False)
+        await asyncio.to_thread(job.run)
+        assert store.contents(1) == []
+        settings.current = Settings()
+        await asyncio.to_thread(job.run)
+        await asyncio.to_thread(job.run)
+
+    asyncio.run(main())
+    assert (len(store.contents(1)), len(store.contents(2))) == (1, 1)
 
 
 def test_the_link_is_the_persons_own(store: Store) -> None:

@@ -1,6 +1,6 @@
 """What is held in quarantine and what is decided about it, on both databases."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from store_kit import Store, problems, summary_of
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.journal.records import Code
 from estafeta.journal.tables import journal
+from estafeta.queue.accepting import accept
 from estafeta.queue.choosing import Choice as QueueChoice
 from estafeta.queue.choosing import count, find_places
 from estafeta.queue.operating import Action, Change, change
@@ -20,6 +21,8 @@ from estafeta.queue.tables import entries, quarantine, quarantine_told, recipien
 from estafeta.queue.values import Acceptance, Hold
 from estafeta.queue.verify import check_queue, mend_queue
 from estafeta.routing.values import HERE
+from estafeta.storage.commit import Item
+from estafeta.storage.database import Transaction
 
 DAY = 86_400_000
 
@@ -150,6 +153,33 @@ def test_the_journal_says_who_decided_what(queue: Queue) -> None:
         (Code.REMOVED, "Bo@here.test", "in quarantine", who),
         (Code.REMOVED, "cy@here.test", "in quarantine, and nobody decided in time", who),
     ]
+
+
+@pytest.mark.parametrize("decision", list(Decision))
+def test_what_breaks_off_in_the_middle_leaves_it_held(queue: Queue, decision: Decision) -> None:
+    """A crash is a transaction that never ends."""
+
+    def break_off(tx: Transaction, items: Sequence[Item]) -> list[int]:
+        decide(tx, items)
+        raise EstafetaError(Kind.TEMPORARY, "The machine stopped.")
+
+    before = look(queue, EVERYTHING)
+    with pytest.raises(EstafetaError, match="stopped"):
+        queue.store.group.run(break_off, Decided(decision, (Place(ident(0), 0),), NOW_MS))
+    assert look(queue, EVERYTHING) == before
+    assert queue.claim(now=NOW_MS + DAY) == []
+
+
+def test_a_message_and_its_reason_come_together_or_not_at_all(queue: Queue) -> None:
+    def break_off(tx: Transaction, items: Sequence[Item]) -> list[Any]:
+        accept(tx, items)
+        raise EstafetaError(Kind.TEMPORARY, "The machine stopped.")
+
+    entry = held(5, "ana@here.test", rule="scripts", sender="x@evil.test")
+    with pytest.raises(EstafetaError, match="stopped"):
+        queue.store.group.run(break_off, (Acceptance(summary_of(MESSAGE), entry=entry),), (MESSAGE,))
+    assert len(look(queue, EVERYTHING)) == 3
+    assert rows_of(queue, entries) == 3
 
 
 @pytest.mark.parametrize("action", list(Action))

@@ -111,6 +111,23 @@ def test_discarded_and_refused(server: Server) -> None:
     wait_until(lambda: "discarded for carol@" in server.run("message", "trace", discarded.split()[-1]).stdout)
 
 
+def test_hostile_mail_is_bounded_and_held(server: Server) -> None:
+    part = b"--b\r\nContent-Type: text/plain\r\n\r\nx\r\n"
+    hostile = {
+        "parts": b"Subject: parts\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + part * 10_000 + b"--b--\r\n",
+        "header": b"".join(b"X-%d: y\r\n" % number for number in range(90_000)) + b"Subject: header\r\n\r\nx\r\n",
+        "depth": b"Subject: depth\r\n" + b"Content-Type: message/rfc822\r\n\r\n" * 500 + b"x\r\n",
+    }
+    for content in hostile.values():
+        assert send(server, content, "carol@example.test").startswith("250 ")
+    rows = [one for one in held(server) if one["rule"] == "parts"]
+    assert len(rows) == len(hostile)
+    assert not any(one["by_users"] for one in rows)
+    for one in rows:
+        assert server.run("quarantine", "look", str(one["ident"])).returncode == 0
+    assert server.run("quarantine", "delete", "--filter", "parts", "--yes").stdout == "Deleted: 3 recipients.\n"
+
+
 def test_a_filter_is_tried_added_and_removed(server: Server, tmp_path: Path) -> None:
     (tmp_path / "worm.eml").write_bytes(worm())
     tried = server.run("filter", "test", str(tmp_path / "worm.eml"), "--from", "eva@far.test")

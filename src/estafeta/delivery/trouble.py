@@ -15,7 +15,7 @@ from estafeta.delivery.results import Judge, Verdicts
 from estafeta.delivery.settler import Settled, Settler
 from estafeta.journal.records import Code, Record, detail
 from estafeta.queue.reading import late as read_late
-from estafeta.queue.values import Destination, Lane, Trouble, Work
+from estafeta.queue.values import HELD_LANES, Destination, Trouble, Work
 
 _LATE_AT_ONCE = 200
 _FIRST_LEVEL_MS = 2 * 3600 * 1000
@@ -65,7 +65,7 @@ async def tell_late(outfit: Outfit, judge: Judge, settler: Settler, failure: Fai
         now_ms = outfit.now_ms()
         works = await asyncio.to_thread(_read, outfit, settler.destination_id, now_ms, after)
         # What is held waits for whoever holds it, however late that is.
-        works = [work for work in works if work.lane != Lane.HELD]
+        works = [work for work in works if work.lane not in HELD_LANES]
         for work in works:
             await _settle(outfit, settler, results.late(work, judge, failure.text, now_ms, host=failure.host))
         await settler.drained()

@@ -65,7 +65,7 @@ def file_names(part: Part) -> list[str]:
         name = as_read(short)
         base = re.split(r"[/\\]", name.rstrip("/\\"))[-1]
         found |= dict.fromkeys((name, name.rstrip(". "), base, base.rstrip(". ")))
-    return list(found)
+    return [name for name in found if name]
 
 
 def originators(sender: Address | None, fields: Fields) -> list[str]:

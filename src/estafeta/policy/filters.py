@@ -21,7 +21,7 @@ from estafeta.policy.fields import MAX_FIELDS, MAX_HEADER_OCTETS
 from estafeta.policy.filtermatch import as_read, domain_of, file_names, originators, patterns_of, recipients
 from estafeta.policy.networks import Networks
 from estafeta.policy.points import points_of
-from estafeta.policy.verdict import Verdict, discarded, passed, quarantined, rejected, scored, tagged
+from estafeta.policy.verdict import Verdict, deferred, discarded, passed, quarantined, rejected, scored, tagged
 
 PARTS = "parts"
 # Larger messages are taken apart in a thread.
@@ -37,6 +37,7 @@ _HOSTILE = {
     "parts": "too many parts to be looked at",
 }
 _REFUSED = "A filter of this site does not let this message in"
+_LATER = "The filters of this site cannot be asked at the moment; try again later"
 _TOO_DEAR = "This message is made so that it cannot be looked at"
 
 
@@ -58,8 +59,11 @@ def checks() -> tuple[Check, ...]:
             Stage.CONTENT,
             "the filters of this site, in their order",
             judge_filters,
-            who=Who.EVERYBODY,
-            on=lambda settings: bool(settings.filters.rules),
+            find_filters,
+            Who.EVERYBODY,
+            lambda settings: bool(settings.filters.rules),
+            _not_asked,
+            light=True,
         ),
     )
 
@@ -126,11 +130,28 @@ def _is_plain(content: Content) -> bool:
 # Filters
 
 
+async def find_filters(facts: Facts, settings: Settings) -> list[Verdict] | None:
+    """What the filters say of a message that may have many parts, each with a name: not on the event loop."""
+    content = facts.content
+    if content is None or content.size <= _INLINE_OCTETS:
+        return None
+    return await asyncio.to_thread(_ask, facts, content, settings)
+
+
 def judge_filters(facts: Facts, settings: Settings) -> Sequence[Verdict]:
     """What the filters say."""
-    content = facts.content
-    if content is None:
-        return ()
+    found, content = facts.found.get("filters"), facts.content
+    if isinstance(found, list):
+        return found
+    return _ask(facts, content, settings) if content is not None else ()
+
+
+def _not_asked(reason: str) -> Verdict:
+    """Nothing gets past the filters because the machine is slow."""
+    return deferred(_LATER, f"the filters were not asked: {reason}", 451, "4.3.2")
+
+
+def _ask(facts: Facts, content: Content, settings: Settings) -> list[Verdict]:
     seen = _Seen(facts, content)
     said: list[Verdict] = []
     for one in compiled(settings.filters.rules):
@@ -250,17 +271,17 @@ def _address(word: str, patterns: tuple[str, ...], addresses: Sequence[str]) -> 
 
 
 def _subject(one: Filter, seen: _Seen) -> str:
-    found = patterns_of(one.subject).first(seen.texts("subject"))
-    return f"subject {found[:100]!r}" if found is not None else ""
+    like = _which(one.subject, seen.texts("subject"))
+    return f"subject like {like}" if like else ""
 
 
 def _header(one: Filter, seen: _Seen) -> str:
     """Each of the fields must be there, with one of its patterns; one is enough where any criterion is."""
     met = []
     for name, patterns in one.header:
-        found = patterns_of(patterns).first(seen.texts(name))
-        if found is not None:
-            met.append(f"{name} {found[:100]!r}")
+        like = _which(patterns, seen.texts(name))
+        if like:
+            met.append(f"{name} like {like}")
         elif not one.any_of:
             return ""
     return ", ".join(met)
@@ -292,6 +313,15 @@ def _archive(one: Filter, seen: _Seen) -> str:
         if part.archive in one.archive:
             return f"{part.archive} archive {part.name[:100]!r} in {part.path[:100]}"
     return ""
+
+
+def _which(patterns: tuple[str, ...], texts: Sequence[str]) -> str:
+    """The pattern that one of the texts is like, "" for none: what a message says is for its readers alone, and the
+    journal has what the operator wrote."""
+    found = patterns_of(patterns).first(texts)
+    if found is None:
+        return ""
+    return next(repr(one) for one in patterns if patterns_of((one,)).matches(found))
 
 
 @lru_cache(maxsize=1024)

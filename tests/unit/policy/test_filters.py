@@ -16,6 +16,7 @@ from estafeta.directory.model import LocalTarget, RemoteTarget, Resolution, Stat
 from estafeta.directory.settings_filters import Filters, Hostile
 from estafeta.directory.settings_model import Settings
 from estafeta.mail.address import Address, parse_address
+from estafeta.policy import filters
 from estafeta.policy import parts as limits
 from estafeta.policy.chain import Chain
 from estafeta.policy.checks import Stage
@@ -231,7 +232,7 @@ def test_the_first_that_decides_does_and_those_that_mark_do_so_besides() -> None
     assert said(verdicts) == ["SCORE", "TAG", "QUARANTINE"]
     assert (verdicts[0].score, verdicts[1].tag) == (2.0, "love")
     assert (verdicts[2].tag, verdicts[2].by_users) == ("hold", False)
-    assert verdicts[2].reason == "filter hold: subject 'iloveyou'"
+    assert verdicts[2].reason == "filter hold: subject like '*love*'"
     assert said(ask(ORDER, facts_of(mail(Subject="Hi")))) == ["SCORE", "DISCARD"]
     assert said(ask(ORDER, facts_of(mail(From="friend@far.test")))) == ["SCORE", "PASS"]
     refused = ask(ORDER, facts_of(mail(X_No="1")))[-1]
@@ -243,6 +244,24 @@ def test_without_filters_nothing_is_asked_of_our_own_mail() -> None:
     assert [check.name for check in Chain(checks(), settings).checks] == ["parts"]
     facts = facts_of(with_file("bomb.zip", zipped("x", bytes(8 << 20))), trusted=True)
     assert ask("", facts) == []
+
+
+def test_filters_that_cannot_be_asked_let_nothing_past(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*said: object) -> list[Verdict]:
+        raise TimeoutError("no answer in time")
+
+    monkeypatch.setattr(filters, "_ask", slow)
+    large = mail()
+    large.set_content("word " * 4000)
+    [verdict] = ask(rules(subject="*"), facts_of(large))
+    assert (verdict.action, verdict.code) == (Action.DEFER, 451)
+
+
+@pytest.mark.parametrize("size", [10, 20_000, 200_000])
+def test_the_size_of_a_message_makes_no_difference(size: int) -> None:
+    message = with_file("lovebug.vbs", bytes(size))
+    assert matched(rules(attachment="*.vbs"), message)
+    assert not matched(rules(attachment="*.exe"), message)
 
 
 # Patterns
