@@ -48,7 +48,8 @@ class Place(NamedTuple):
     path: str = ""
 
     def __str__(self) -> str:
-        return self.path or f"{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.path or f"{host}:{self.port}"
 
 
 def parse_place(text: str) -> Place:

@@ -129,7 +129,7 @@ def _rspamd(place: Place, thoroughly: bool) -> Try:
         if thoroughly:
             found = await rspamd.scan(place, Content.of(_letter(_GTUBE)))
             return _points(found.points, found.threshold)
-        question = Question("GET", PING, place.host or "localhost", (), None, 0, _MOST_PONG)
+        question = Question("GET", PING, str(place) if place.host else "localhost", (), None, 0, _MOST_PONG)
         return f"answers {cleaned(await ask(place, question), 20)}"
 
     return attempt

@@ -32,7 +32,7 @@ async def find_spam(asker: Asker, hostname: str, facts: Facts, settings: Setting
 async def scan(place: Place, content: Content, fields: Sequence[tuple[str, str]] = ()) -> RspamdAnswer:
     """Ask about a message. Raises OSError, AnswerError."""
     body = message_pieces(content)
-    host = place.host or "localhost"
+    host = str(place) if place.host else "localhost"
     question = Question("POST", PATH, host, fields, body, content.size, MAX_ANSWER_OCTETS)
     return parse_answer(await ask(place, question))
 
