@@ -5,7 +5,7 @@ import re
 from estafeta.policy.headerrules import Case
 from estafeta.policy.links import is_address, mixes_scripts, said_place
 from estafeta.policy.parts import Archive
-from estafeta.policy.phrases import MONEY, SALES, compile_phrases, find_phrases
+from estafeta.policy.phrases import MONEY, SALES, Phrases, find_phrases, read_phrases
 from estafeta.trust.publicsuffix import organizational_domain
 
 # What Windows, macOS and Office run when it is opened.
@@ -30,10 +30,8 @@ _HTML_FILE = re.compile(r"\.(?:s?html?|xht|svg)\Z", re.IGNORECASE)
 _FEW_WORDS = 25
 # Preview lines of letters are hidden and long; more hidden than seen is for filters.
 _HIDDEN_LEAST = 600
-_MONEY = compile_phrases(MONEY)
-_SALES = compile_phrases(SALES)
-# Of the text: what a reader sees first.
-_MAX_TEXT = 40_000
+_MONEY = read_phrases(MONEY)
+_SALES = read_phrases(SALES)
 
 
 def link_elsewhere(case: Case) -> str:
@@ -144,10 +142,8 @@ def much_hard_selling(case: Case) -> str:
     return _phrases(case, _SALES, 3)
 
 
-def _phrases(case: Case, patterns: tuple[re.Pattern[str], ...], least: int) -> str:
-    reading = case.reading
-    text = " ".join((case.fields.text("subject"), reading.plain[:_MAX_TEXT], reading.seen[:_MAX_TEXT]))
-    found = find_phrases(patterns, text)
+def _phrases(case: Case, phrases: Phrases, least: int) -> str:
+    found = find_phrases(phrases, case.words)
     return f"says {', '.join(found[:6])}" if len(found) >= least else ""
 
 

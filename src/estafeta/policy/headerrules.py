@@ -9,6 +9,7 @@ from estafeta.mail.headers import parse_date
 from estafeta.policy.facts import Facts
 from estafeta.policy.fields import Fields
 from estafeta.policy.identities import author_of, authors_of, dmarc_passed, identities_of
+from estafeta.policy.phrases import Words
 from estafeta.policy.reading import Reading
 from estafeta.trust.publicsuffix import organizational_domain
 
@@ -32,11 +33,12 @@ FREEMAIL = frozenset(
 
 
 class Case(NamedTuple):
-    """A message as rules see it."""
+    """A message as rules see it. `words`: Subject and the beginning of the text, as phrases are sought in it."""
 
     facts: Facts
     fields: Fields
     reading: Reading
+    words: Words = Words()
 
 
 def no_date(case: Case) -> str:

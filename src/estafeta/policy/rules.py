@@ -12,11 +12,14 @@ from estafeta.policy import contentrules, headerrules
 from estafeta.policy.checks import Check, Stage
 from estafeta.policy.facts import Facts
 from estafeta.policy.headerrules import Case
+from estafeta.policy.phrases import words_of
 from estafeta.policy.points import points_of
 from estafeta.policy.reading import known_reading, reading_of
 from estafeta.policy.verdict import Verdict, scored
 
 NAME = "rules"
+#: Characters of plain text, and of HTML, that phrases are sought in: what a reader sees first.
+MAX_WORDS = 20_000
 
 
 class Rule(NamedTuple):
@@ -86,7 +89,9 @@ def judge(facts: Facts, settings: Settings) -> Sequence[Verdict]:
     reading = known_reading(facts)
     if facts.content is None or reading is None:
         return ()
-    case = Case(facts, facts.content.fields, reading)
+    fields = facts.content.fields
+    words = words_of(f"{fields.text('subject')} {reading.plain[:MAX_WORDS]} {reading.seen[:MAX_WORDS]}")
+    case = Case(facts, fields, reading, words)
     verdicts = []
     for rule in RULES:
         points = points_of(rule.name, rule.points, settings)

@@ -165,7 +165,7 @@ def test_phrases_count_together() -> None:
         {"hard-selling"},
         {"hard-selling", "much-hard-selling"},
     ]
-    prince = "I am the next of kin of a late client, whose fund of $ 12 million I can transfer this money from."
+    prince = "I am the next of kin of the late client. I can transfer this money, twelve million dollars."
     assert found(plain(prince)) == {"advance-fee", "much-advance-fee"}
 
 
