@@ -86,6 +86,13 @@ def test_the_same_words_are_guessed_at_once_only(store: Store) -> None:
     assert totals(store) == (0, 1)
 
 
+def test_a_file_and_the_same_message_in_a_mailbox_count_once(store: Store) -> None:
+    teach(store, taught(ANNA, fingerprint((1, 2)), SPAM, (1, 2)))
+    teach(store, taught(ANNA, 10, SPAM, (1, 2)))
+    assert (totals(store), totals(store, ANNA)) == ((0, 1), (0, 1))
+    assert remembered(store) == [(ANNA, 10, True)]
+
+
 def test_a_user_teaches_the_site_so_much_a_day(store: Store) -> None:
     lessons = [taught(ANNA, content, SPAM, (content,), most=3) for content in range(10, 20)]
     teach(store, *lessons[:5])

@@ -23,6 +23,7 @@ from estafeta.policy.checks import Stage
 from estafeta.policy.content import Content
 from estafeta.policy.facts import Facts
 from estafeta.policy.verdict import Verdict
+from estafeta.storage.prepared import _compile
 
 GOOD = b"From: Anna <anna@example.org>\r\nSubject: lunch\r\n\r\nshall we meet for lunch on friday then\r\n"
 BAD = b"From: Shop <shop@example.com>\r\nSubject: pills\r\n\r\nbuy cheap pills online without prescription now\r\n"
@@ -221,6 +222,18 @@ def test_all_is_read_again_where_changes_are_not_enough(store: Store, how: str) 
     fresh = read_site(store.database, None, 5, 5)
     assert isinstance(fresh, SiteWords)
     assert found.deviations == fresh.deviations
+
+
+def test_counts_are_found_by_their_key(store: Store) -> None:
+    """Not by reading all of them, which are millions."""
+    with store.database.read() as conn:
+        if not store.database.is_sqlite:
+            conn.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        explain = "EXPLAIN QUERY PLAN " if store.database.is_sqlite else "EXPLAIN "
+        statement, _, _ = _compile(bayes_store._COUNTS._statement, conn.dialect)
+        plan = " ".join(str(row) for row in conn.exec_driver_sql(explain + statement, ("[1, 2]", "[3, 4]")))
+    wanted = "(account_id=? AND bucket=?)" if store.database.is_sqlite else "Index Cond: ((account_id = ANY"
+    assert wanted in plan
 
 
 def test_recipients_that_are_looked_at() -> None:

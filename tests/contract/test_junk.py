@@ -182,3 +182,9 @@ def test_the_journal_says_why_and_for_whom(store: Store) -> None:
         [row] = conn.execute(select(journal.c.text, journal.c.detail).where(journal.c.code == Code.CHECKED)).all()
     assert row.text == "junk; 6.0 of 5.0 points"
     assert '["test",6.0,"score","bad words"],["test",-0.5,"score","her own",1]' in str(row.detail).replace(", ", ",")
+
+
+def test_what_many_recipients_taught_hides_no_check(store: Store) -> None:
+    own = [scored(0.5, "their own")._replace(account=account) for account in range(1, 60)]
+    said = judge([*own, scored(6.0, "bad words")], Settings().policy).records(1, "", "")[0].detail
+    assert "bad words" in str(said)

@@ -1,8 +1,8 @@
 """The check of words: what the site learnt says of a message, and for each recipient here what that one learnt itself.
 
 A verdict for the site, and one more for each of the first `MOST_RECIPIENTS` recipients who taught enough: the
-difference that their own learning makes, for their mailboxes alone. What a message's words are is kept with what was
-found, for what is learnt from it afterwards (policy.bayes_automatic).
+difference that their own learning makes, if any, for their mailboxes alone. What a message's words are is kept with
+what was found, for what is learnt from it afterwards (policy.bayes_automatic).
 """
 
 import asyncio
@@ -86,7 +86,8 @@ def judge(facts: Facts, settings: Settings) -> Sequence[Verdict]:
         verdicts.append(scored(shared, f"{reason} that this site learnt"))
     for account, words in found.own.items():
         mine, reason = opinion(deviations(found.buckets, found.site, words), words.totals, bayes)
-        verdicts.append(scored(round(mine - shared, 2), f"{reason} of their own")._replace(account=account))
+        if more := round(mine - shared, 2):
+            verdicts.append(scored(more, f"{reason} of their own")._replace(account=account))
     return verdicts
 
 

@@ -130,8 +130,7 @@ class _Batch:
             return False
         if before is not None:
             self._take_back(account, content, before)
-        if account != SITE:
-            self._drop_guess(words)
+        self._drop_others(account, content, words)
         if lesson is Lesson.FORGET:
             return before is not None
         return self._learn(wanted, content, words, spam)
@@ -148,12 +147,12 @@ class _Batch:
             )
         )
 
-    def _drop_guess(self, words: Sequence[int]) -> None:
-        """A person knows better than what was learnt of the same words without one."""
+    def _drop_others(self, account: int, content: int, words: Sequence[int]) -> None:
+        """A person knows better than what was learnt of the same words without one, or by that person from a file."""
         number = fingerprint(words)
-        guess = self._recall(SITE, number)
-        if guess is not None:
-            self._take_back(SITE, number, guess)
+        for key in {(SITE, number), (account, number)} - {(account, content)}:
+            if (before := self._recall(*key)) is not None:
+                self._take_back(*key, before)
 
     def _learn(self, wanted: Taught, content_id: int, words: Sequence[int], spam: bool) -> bool:
         own = self._known[wanted.account_id]

@@ -13,11 +13,15 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, Text, bindparam, func, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import NullType, TypeEngine
 
 from estafeta.core.errors import EstafetaError
-from estafeta.mailboxes.selection import as_json, numbers
+from estafeta.mailboxes.selection import as_json
 from estafeta.policy.bayes import SiteWords, Totals, UserWords
 from estafeta.policy.bayes_learning import SITE, TOPIC, unpack
 from estafeta.policy.bayes_tables import bayes_changes, bayes_counts, bayes_totals
@@ -169,12 +173,38 @@ def _drifted(before: Totals, now: Totals) -> bool:
     return any(abs(new - old) > old * _DRIFT for old, new in zip(before, now, strict=True))
 
 
+class _Among(FunctionElement[Any]):
+    """Whether a number is in a JSON array, so that each of them is a search in the key. A subquery in `IN` is planned
+    as a join by PostgreSQL, which then reads the whole table; and so does SQLite where SQLAlchemy, which must not know
+    that this is a truth value, adds `= 1` to it."""
+
+    type: TypeEngine[Any] = NullType()
+    name = "among"
+    inherit_cache = True
+
+
+@compiles(_Among, "sqlite")
+def _among_sqlite(element: Any, compiler: Any, **how: Any) -> str:
+    number, array = (compiler.process(clause, **how) for clause in element.clauses)
+    return f"{number} IN (SELECT value FROM json_each({array}))"  # noqa: S608 - parameters
+
+
+@compiles(_Among, "postgresql")
+def _among_postgresql(element: Any, compiler: Any, **how: Any) -> str:
+    number, array = (compiler.process(clause, **how) for clause in element.clauses)
+    return f"{number} = ANY (CAST(translate({array}, '[]', '{{}}') AS bigint[]))"
+
+
+def _among(number: ColumnElement[int], parameter: str) -> ColumnElement[Any]:
+    return _Among(number, bindparam(parameter, type_=Text))
+
+
 _t, _c = bayes_totals.c, bayes_counts.c
 _SITE = Query(select(_t.ham, _t.spam, _t.version).where(_t.account_id == SITE))
-_TOTALS = Query(select(_t.account_id, _t.ham, _t.spam).where(_t.account_id.in_(numbers("accounts"))))
+_TOTALS = Query(select(_t.account_id, _t.ham, _t.spam).where(_among(_t.account_id, "accounts")))
 _COUNTS = Query(
     select(_c.account_id, _c.bucket, _c.ham, _c.spam).where(
-        _c.account_id.in_(numbers("accounts")), _c.bucket.in_(numbers("buckets"))
+        _among(_c.account_id, "accounts"), _among(_c.bucket, "buckets")
     )
 )
 _ALL = Query(select(_c.bucket, _c.ham, _c.spam).where(_c.account_id == SITE))

@@ -66,7 +66,8 @@ class Judgement(NamedTuple):
         told = [
             [verdict.check, round(verdict.score, 2), verdict.action.name.lower(), verdict.reason[:300]]
             + ([verdict.account] if verdict.account else [])
-            for verdict in self.verdicts
+            # What is about one mailbox comes last: there may be many of these, and not all is told.
+            for verdict in sorted(self.verdicts, key=lambda one: one.account != 0)
             if verdict.reason
         ]
         if not told:
