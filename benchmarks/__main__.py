@@ -33,6 +33,7 @@ from benchmarks import (
     queue_scale,
     relay,
     report,
+    signing_cost,
     start,
 )
 from benchmarks.bench import Bench, Section
@@ -55,6 +56,7 @@ PARTS: dict[str, Callable[[Bench], Section | None]] = {
     "dead_destination": dead_destination.run,
     "journal_cost": journal_cost.run,
     "dkim": dkim.run,
+    "signing_cost": signing_cost.run,
     "bayes": bayes.run,
     "policy": policy.run,
     "corpus": corpus.run,

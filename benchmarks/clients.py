@@ -22,7 +22,7 @@ SOURCES = Path(__file__).parent
 class Plan:
     """A load of messages of OCTETS to users `first`, `first` + 1 ... in turn; `many` of them per connection or one.
 
-    `contents`: a file of messages to send, from a host of the domain `sender`."""
+    `contents`: a file of messages to send. `sender`: the domain of MAIL FROM, "" for that of the recipients."""
 
     sessions: int
     messages: int
@@ -107,7 +107,9 @@ class Clients:
         }
         options |= {"-f": plan.first, "-D": plan.domain}
         if plan.contents:
-            options |= {"-c": plan.contents, "-S": plan.sender}
+            options |= {"-c": plan.contents}
+        if plan.sender:
+            options |= {"-S": plan.sender}
         argv = [str(self._directory / "load"), *(str(word) for pair in options.items() for word in pair)]
         return Load(**json.loads(_output([*argv, "-d"] if plan.many else argv)))
 

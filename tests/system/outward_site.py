@@ -188,7 +188,11 @@ def make_node(
     set_up(Home(home), Choices(domain, f"mx.{domain}", port_base=base), lambda node: populate(node, domain, users))
     address = address or lab.lab.next_address()
     _listen(home, lab, domain, address)
-    usual = {"relay.networks": "127.0.0.1/32", "routing.source_address_table": f"* {address}"}
+    usual = {
+        "relay.networks": "127.0.0.1/32",
+        "routing.source_address_table": f"* {address}",
+        "spam.greylist": "off",  # who comes for the first time would have to wait
+    }
     use_lab(home, lab, settings={**usual, **(settings or {})})
     lab.names.add(f"mx.{domain}", a=[address], secure=True)
     lab.names.add(domain, mx=[(10, f"mx.{domain}")], secure=True)

@@ -81,8 +81,7 @@ KEY = SigningKey.generate(ORIGIN, "o", "rsa-sha256")
 @contextmanager
 def signing_node(factory: pytest.TempPathFactory, lab: LabThread, domain: str) -> Iterator[Node]:
     """A server whose keys and SPF are in DNS."""
-    settings = {"spam.greylist": "off"}
-    with running_node(factory.mktemp(domain) / "home", lab, domain, settings=settings) as node:
+    with running_node(factory.mktemp(domain) / "home", lab, domain) as node:
         lab.names.add(domain, txt=[f"v=spf1 ip4:{node.address} -all"])
         node.server.run("dkim", "check")
         publish(node)
