@@ -49,6 +49,17 @@ def test_fields_of_a_milter_are_in_the_mailbox(scanned: Server, octets: int) -> 
     assert body == text.replace("\n", "\r\n").encode()
 
 
+def test_a_header_that_is_larger_than_what_is_read_at_once_stays_whole(scanned: Server) -> None:
+    lines = b"".join(b"X-Long-%d: %b\r\n" % (number, b"x" * 900) for number in range(400))
+    with smtplib.SMTP("127.0.0.1", scanned.port(25), timeout=60) as client:
+        client.sendmail(SENDER, READER, b"From: alice@example.test\r\n" + lines + b"\r\nbody\r\n")
+    header, _, body = read_last(scanned).partition(b"\r\n\r\n")
+    assert header.endswith(lines.removesuffix(b"\r\n"))
+    assert b"\r\nX-First: one\r\n\ttwo\r\nFrom: alice" in header
+    assert b"\r\nX-Last: three\r\n" in header
+    assert body == b"body\r\n"
+
+
 def test_a_virus_is_refused_and_nothing_is_stored(scanned: Server) -> None:
     before = count_messages(scanned)
     with pytest.raises(smtplib.SMTPDataError) as refused:
