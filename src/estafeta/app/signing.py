@@ -31,7 +31,8 @@ def key_job(keys: SigningKeys, settings: SiteSettings, clock: Clock, stopping: C
     """What becomes of keys as time goes by (`directory.keykeeping`), for one machine of the site at a time."""
 
     def tend() -> None:
-        if settings.current.dkim.sign and settings.current.routing.outward:
+        dkim = settings.current.dkim
+        if (dkim.sign or dkim.seal) and settings.current.routing.outward:
             asyncio.run(_tend(keys, settings, clock, stopping))
 
     return Job("dkim-keys", _TEND_SECONDS, tend)

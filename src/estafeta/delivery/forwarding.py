@@ -15,6 +15,8 @@ from estafeta.queue.values import EntryFlag, Waiting, Work
 from estafeta.storage.database import Database
 from estafeta.trust.srs import forward
 
+_FORWARDED = int(EntryFlag.FORWARDED)
+
 
 class Forwarding(NamedTuple):
     """What it needs: `is_local` asks the directory whether a domain is ours; `clock` gives epoch seconds."""
@@ -27,7 +29,7 @@ class Forwarding(NamedTuple):
 
     def concerns(self, work: Work) -> bool:
         """Whether a message has to get another sender."""
-        return bool(work.flags & EntryFlag.FORWARDED) and self.settings.current.srs.rewrite and bool(work.sender)
+        return bool(int(work.flags) & _FORWARDED) and self.settings.current.srs.rewrite and bool(work.sender)
 
     async def split(self, work: Work) -> list[Work]:
         """The message for each of the senders that it gets. Raises EstafetaError where the database cannot be used."""

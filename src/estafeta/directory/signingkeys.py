@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
 from estafeta.core.errors import EstafetaError, Kind
-from estafeta.directory.model import Clock, DomainState
+from estafeta.directory.model import Clock
 from estafeta.directory.signing_tables import dkim_keys
 from estafeta.directory.tables import domains
 from estafeta.mail.address import domain_key
@@ -115,8 +115,8 @@ class SigningKeys:
             return _get(conn, domain_key(domain), selector)
 
     def own_domains(self) -> list[str]:
-        """Domains that are ours, A-labels, aliases of others among them."""
-        query = select(domains.c.name).where(domains.c.state == DomainState.ACTIVE).order_by(domains.c.name)
+        """Domains that are ours, A-labels; aliases of others are among them, and those that take no mail for now."""
+        query = select(domains.c.name).order_by(domains.c.name)
         with self._database.read() as conn:
             return list(conn.execute(query).scalars())
 

@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.directory.keykeeping import KeyKeeper, look_up, next_steps
+from estafeta.directory.model import DomainState
 from estafeta.directory.settings_dkim import Dkim
 from estafeta.directory.signing_tables import dkim_keys
 from estafeta.directory.signingkeys import KeyState, Seen, SigningKeys, StoredKey
@@ -164,6 +165,15 @@ def test_a_removed_domain_signs_no_more(site: Any, keys: SigningKeys, tend: Any)
     site.directory.remove_domain("example.org")
     assert keys.open_active("example.org") == ()
     assert tend() == {"a": "retired"}
+
+
+def test_a_domain_that_takes_no_mail_for_now_keeps_its_keys(site: Any, keys: SigningKeys, tend: Any) -> None:
+    only_ed(site)
+    keys.create_key("example.org", ED, selector="a")
+    keys.activate("example.org", "a")
+    site.directory.change_domain("example.org", state=DomainState.DISABLED)
+    assert tend() == {"a": "active"}
+    assert len(keys.open_active("example.org")) == 1
 
 
 # The job
