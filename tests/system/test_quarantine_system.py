@@ -97,6 +97,7 @@ def test_a_message_is_held_looked_at_released_and_traced(server: Server, tmp_pat
     assert held(server) == []
     assert inbox(server, "bob") == []
     story = server.run("message", "trace", ident).stdout
+    assert "alice@example.test was looked up anew, and it went on as" in story
     for words in ("released for alice", "removed from the queue for bob", "INBOX of alice@example.test"):
         assert words in story
     assert server.run("store", "verify").returncode == 0

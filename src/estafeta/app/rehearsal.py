@@ -185,6 +185,9 @@ class Rehearsal:
             self._tell(f"would be stored: {size} octets for <{delivery.address}>, mailbox {delivery.account_id}{limit}")
 
     def _tell_entry(self, entry: NewEntry) -> None:
+        if entry.hold is not None:
+            self._tell(f"would be held in quarantine: {entry.hold.reason}")
+            return
         for recipient in entry.recipients[:_MOST_TOLD]:
             self._tell(f"would be queued: <{recipient.address}> to {recipient.hop}, from <{entry.sender}>")
 

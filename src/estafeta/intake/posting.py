@@ -10,7 +10,7 @@ from estafeta.delivery.notices import About, Fate, Made, Notifier, Result
 from estafeta.delivery.outfit import Agency
 from estafeta.intake.conditions import Conditions, Origin, Recipient
 from estafeta.intake.planning import Message, Planner, sender_of
-from estafeta.journal.records import Record
+from estafeta.journal.records import Code, Record, detail
 from estafeta.lists.agent import ListAgent
 from estafeta.lists.values import Fate as ListFate
 from estafeta.lists.values import Made as ListMade
@@ -119,12 +119,19 @@ class Posting:
             else:
                 failed.append((waiting.place, found.enhanced, found.text))
         made: tuple[tuple[Acceptance, bytes], ...] = ()
+        records: tuple[Record, ...] = ()
         if placed:
             acceptance, _ = self._planner.plan(
                 content, sender, placed, Origin(_SELF, "", ""), _as_before(work), skip=work.skip
             )
             made = ((acceptance, content),)
-        return Agency(made, done, failed, put_off)
+            child = detail(child=f"{_ident_of(acceptance):x}")
+            records = tuple(
+                Record(work.entry_id, Code.RESOLVED, one.address, text="anew", detail=child)
+                for one in work.recipients
+                if one.place in done
+            )
+        return Agency(made, done, failed, put_off, records)
 
     def _find(self, waiting: Waiting, sender: Address | None) -> Recipient | Verdict:
         # RFC 5321 4.1.1.3: the bare postmaster is the only address without a domain.
@@ -185,6 +192,12 @@ def confirmations(
         return []
     due = notifier.make(about, results, lambda whole: head)
     return [(made.acceptance, made.content) for made in due.made]
+
+
+def _ident_of(acceptance: Acceptance) -> int:
+    if acceptance.entry is not None:
+        return acceptance.entry.entry_id
+    return acceptance.arrival.ident if acceptance.arrival is not None else 0
 
 
 def _as_before(work: Work) -> Conditions:

@@ -30,7 +30,8 @@ MEANINGS = {
     Code.QUEUED: "a recipient was put in the queue; hop is where it goes",
     Code.DELIVERED_LOCAL: "filed in a mailbox; mailbox is account/mailbox/UID",
     Code.NOT_DELIVERED_LOCAL: "could not be filed in a mailbox",
-    Code.RESOLVED: "an address stands for others (alias, group, forwarding); text names them",
+    Code.RESOLVED: "an address stands for others (alias, group, forwarding); text names them; with child: it had "
+    "waited, was looked up anew, and went on as that message",
     Code.MADE_HERE: "a message was made here: a notice, a posting of a list, a program's",
     Code.ATTEMPT: "an attempt to deliver was made",
     Code.SENT: "another server took it; text is its reply",

@@ -30,6 +30,7 @@ class State(StrEnum):
     REMOVED = "removed"
     FILTERED = "filtered"
     EXPANDED = "sent to a list"
+    MOVED = "went on as another message"
     REFUSED = "refused"
 
 
@@ -55,9 +56,9 @@ _STATES = {
     Code.CONNECTION_REFUSED: State.REFUSED,
 }
 # Records with these are about the whole message where they name nobody.
-_FINAL = (State.FILED, State.SENT, State.FAILED, State.REMOVED, State.FILTERED, State.EXPANDED)
+_FINAL = (State.FILED, State.SENT, State.FAILED, State.REMOVED, State.FILTERED, State.EXPANDED, State.MOVED)
 _BEGINNINGS = (Code.RECEIVED_LOCAL, Code.RECEIVED_RELAY, Code.MADE_HERE)
-_MAKERS = (Code.LIST_EXPANDED, Code.LIST_HELD, Code.LIST_REFUSED, Code.LIST_COMMAND, Code.SPLIT, Code.RELEASED)
+_MAKERS = (Code.LIST_EXPANDED, Code.LIST_HELD, Code.LIST_REFUSED, Code.LIST_COMMAND, Code.SPLIT)
 # Keys of details that name other messages, and what such a message is to this one.
 _LINKS = {"notice": "notice about it", "child": "made from it", "parent": "what it comes from"}
 
@@ -171,6 +172,8 @@ def _move(story: Story, entry: Entry) -> None:
     state = _STATES.get(Code(entry.code)) if entry.code in _CODES else None
     if entry.code == Code.FILTERED and entry.detail.get("kept"):
         state = State.HELD
+    if entry.code == Code.RESOLVED and entry.detail.get("child"):
+        state = State.MOVED
     if state is None:
         return
     if entry.address:

@@ -129,6 +129,8 @@ def _not_filed(entry: Entry, telling: Telling) -> str:
 
 
 def _resolved(entry: Entry, telling: Telling) -> str:
+    if child := entry.detail.get("child"):
+        return f"{entry.address} was looked up anew, and it went on as {child}"
     return f"{entry.address or 'the recipient'} stands for {entry.text or entry.detail.get('hop') or 'nobody'}"
 
 

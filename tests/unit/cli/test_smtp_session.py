@@ -29,6 +29,22 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+def test_what_a_filter_holds_is_said(home: Path) -> None:
+    rules = '[[filter]]\nname = "love"\naction = "keep"\nsubject = "ILOVEYOU"\n'
+    with open_site(load_node(Home(home))) as site:
+        site.settings.set_values({"filters.rules": rules}, "test")
+    said = play(
+        home,
+        "--from-ip",
+        "203.0.113.7",
+        said="EHLO me\nMAIL FROM:<x@remote.test>\nRCPT TO:<ann@example.test>\nDATA\nSubject: ILOVEYOU\n\nx\n.\nQUIT\n",
+    )
+    with open_site(load_node(Home(home))) as site:
+        site.settings.reset_setting("filters.rules", "test")
+    assert "would be held in quarantine: filter love: subject like 'ILOVEYOU'" in said
+    assert "S: 250 2.0.0 Accepted" in said
+
+
 def play(home: Path, *options: str, said: str = "") -> str:
     result = CliRunner().invoke(build_app(), ["--home", str(home), "smtp-session", *options], input=said)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
