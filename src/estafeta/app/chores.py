@@ -8,6 +8,7 @@ from estafeta.app.config import Node
 from estafeta.app.daylog import day_of, remove_old
 from estafeta.app.jobs import DAY, HOUR, Job
 from estafeta.app.quarantine import delete_expired
+from estafeta.directory.blocks import forget_blocks
 from estafeta.directory.settings import SiteSettings
 from estafeta.journal.receivers import tend
 from estafeta.mailboxes.expiry import expire_junk
@@ -64,6 +65,7 @@ def make_jobs(
         with database.write() as tx:
             forget_readers(tx, clock())
             forget_old_counts(tx, clock())
+            forget_blocks(tx, clock())
 
     def senders() -> None:
         greylist.prune(database, clock(), settings.current.spam.greylist_days)

@@ -8,6 +8,7 @@ from typing import Any
 
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.directory.auth import Authenticator
+from estafeta.directory.blocks import Block
 from estafeta.directory.model import Account, RemoteTarget, Resolution, Service
 from estafeta.intake.accept import Inspect, Intake, Reception
 from estafeta.intake.conditions import PLAIN, Conditions, Origin, Recipient
@@ -100,6 +101,9 @@ class ReadingAuthenticator(Authenticator):
 
     def _rehash(self, account_id: Any, old: str, password: str) -> None:
         """Nothing is written."""
+
+    def _tell(self, told: list[Block]) -> None:
+        """Likewise."""
 
 
 class ToldSignIn(SignIn):

@@ -17,6 +17,7 @@ from estafeta.app.home import DEFAULT_HOME
 from estafeta.cli import (
     alias,
     batch,
+    block,
     certificate,
     config,
     crashtest,
@@ -105,6 +106,7 @@ def build_app() -> typer.Typer:
         filters,
         quarantine,
         rates,
+        block,
         policy,
         journal,
         junk,

@@ -7,6 +7,7 @@ and announces `directory` on the bus, whose listeners call `forget` (and `Authen
 """
 
 from estafeta.directory.aliases import AliasMethods
+from estafeta.directory.blocks import BlockMethods
 from estafeta.directory.credentials import CredentialMaker
 from estafeta.directory.domains import DomainMethods
 from estafeta.directory.grants import GrantMethods
@@ -32,6 +33,7 @@ class Directory(
     ListMethods,
     ListMemberMethods,
     GrantMethods,
+    BlockMethods,
 ):
     """Everything about who is here. `profile` overrides what the settings say an Argon2id hash costs."""
 

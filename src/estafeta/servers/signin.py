@@ -51,6 +51,7 @@ class SignIn:
 
     async def check(self, login: str, password: str, service: Service, peer: str) -> Account:
         """Verify a password. Raises PERMISSION (wrong, or not for this service), LIMIT (wait), TEMPORARY."""
+        await self._wait(login, peer)
         async with self._hashing:
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._hashers, self._directory.check, login, password, service, peer)
@@ -61,17 +62,25 @@ class SignIn:
 
     async def apop_secret(self, login: str, peer: str) -> str | None:
         """The APOP secret of a user, if there is one. Raises LIMIT."""
+        await self._wait(login, peer)
         return await asyncio.to_thread(self._directory.apop_secret, login, peer)
 
     def failed(self, login: str, peer: str) -> None:
-        """A proof by SCRAM or APOP was wrong."""
-        self._directory.failed(login, peer)
+        """A proof by SCRAM or APOP was wrong. Counted in a thread; nobody waits for it."""
+        asyncio.get_running_loop().run_in_executor(None, self._directory.failed, login, peer)
+
+    async def _wait(self, login: str, peer: str) -> None:
+        """Slow down whoever tries passwords for one user from many networks."""
+        seconds = await asyncio.to_thread(self._directory.delay, login, peer)
+        if seconds:
+            await asyncio.sleep(seconds)
 
     async def supply(self, need: Need, service: Service, peer: str) -> tuple[Supply, Account | None]:
         """The directory's answer to what a mechanism asks, and the account where that settles it."""
         try:
             if isinstance(need, NeedPassword):
                 return PasswordResult.OK, await self.check(need.authcid, need.password, service, peer)
+            await self._wait(need.authcid, peer)
             return await asyncio.to_thread(self._directory.scram_keys, need.authcid, peer), None
         except EstafetaError as error:
             return (PasswordResult.FAILED if error.kind in _WRONG else PasswordResult.TEMPORARY), None

@@ -55,6 +55,16 @@ class FakeDirectory:
     def failed(self, login: str, peer: str) -> None:
         self.failures.append((login, peer))
 
+    async def told(self, count: int) -> list[tuple[str, str]]:
+        """The failures, which are counted in threads."""
+        async with asyncio.timeout(10):
+            while len(self.failures) < count:  # noqa: ASYNC110 - by threads
+                await asyncio.sleep(0)
+        return self.failures
+
+    def delay(self, login: str, peer: str) -> float:
+        return 0.0
+
 
 class FakeMailboxes:
     """Contents by UID; `cold` ones are not in memory, `damaged` ones cannot be read, or not beyond the first piece."""
