@@ -1,5 +1,6 @@
 """A running server and its scanners: what they change is in the mailbox, what they refuse is told to the client."""
 
+import json
 import smtplib
 import sys
 from collections.abc import Iterator
@@ -66,6 +67,28 @@ def test_a_virus_is_refused_and_nothing_is_stored(scanned: Server) -> None:
         send(scanned, EICAR.decode() + "\n")
     assert (refused.value.smtp_code, b"Eicar-Test-Signature" in refused.value.smtp_error) == (554, True)
     assert count_messages(scanned) == before
+
+
+def test_a_virus_can_be_held(scanned: Server) -> None:
+    before = count_messages(scanned)
+    assert scanned.run("config", "set", "clamav.infected", "quarantine").returncode == 0
+    refused: list[int] = []
+
+    def held() -> bool:
+        try:
+            send(scanned, EICAR.decode() + "\n")
+        except smtplib.SMTPDataError as error:
+            refused.append(error.smtp_code)
+            return False
+        return True
+
+    wait_until(held)
+    assert set(refused) <= {554}
+    assert count_messages(scanned) == before
+    [held_now] = json.loads(scanned.run("quarantine", "list", "--json").stdout)
+    shown = scanned.run("quarantine", "show", held_now["id"]).stdout
+    assert "ClamAV found Eicar-Test-Signature" in shown
+    assert READER in shown
 
 
 def test_without_its_scanner_mail_is_put_off(scanned: Server) -> None:
