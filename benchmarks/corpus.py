@@ -12,7 +12,6 @@ message of each kind is learnt, by the operation that a server learns with, and 
 from __future__ import annotations
 
 import asyncio
-import operator
 import os
 import shutil
 import subprocess
@@ -154,22 +153,25 @@ def _arrived(content: Content) -> float:
 def _section(judged: list[Judged]) -> Section:
     from estafeta.directory.settings_model import Settings
 
-    policy = Settings().policy
+    junk = Settings().policy.junk_score
     rows = []
     for kind, name in _NAMES.items():
         mine = [one for one in judged if one.kind == kind]
-        tested = [one for one in mine if one.words is not None]
         rules = [one.rules for one in mine]
-        both = [one.rules + (one.words or 0.0) for one in tested]
-        rows.append([name, f"{len(mine):,}", *_shares(rules, policy), f"{len(tested):,}", *_shares(both, policy)])
-    columns = ["set", "messages", "Junk, by rules", "refused", "not learnt", "Junk, with words", "refused, with words"]
-    return Section("corpus", "Default rules on a public set of mail", columns, rows, _notes(judged), [],
-                   [asdict(one) for one in judged])  # fmt: skip
-
-
-def _shares(points: list[float], policy: object) -> list[str]:
-    junk, refused = operator.attrgetter("junk_score", "reject_score")(policy)
-    return [_share(sum(one >= limit for one in points), len(points)) for limit in (junk, refused)]
+        both = [one.rules + one.words for one in mine if one.words is not None]
+        rows.append(
+            [
+                name,
+                f"{len(rules):,}",
+                _share(sum(one >= junk for one in rules), len(rules)),
+                f"{len(both):,}",
+                _share(sum(one >= junk for one in both), len(both)),
+                _share(sum(junk - 1 <= one < junk for one in both), len(both)),
+            ]
+        )
+    columns = ["set", "messages", "Junk, by rules", "not learnt", "Junk, with words", "less than a point short"]
+    title = "Default rules on a public set of mail (SpamAssassin, 2002 and 2003)"
+    return Section("corpus", title, columns, rows, _notes(judged), [], [asdict(one) for one in judged])
 
 
 def _share(number: int, of: int) -> str:

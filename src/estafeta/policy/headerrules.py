@@ -33,11 +33,13 @@ FREEMAIL = frozenset(
 
 
 class Case(NamedTuple):
-    """A message as rules see it. `words`: Subject and the beginning of the text, as phrases are sought in it."""
+    """A message as rules see it. `subject`: its beginning, decoded; `words`: that and the beginning of the text, as
+    phrases are sought in it."""
 
     facts: Facts
     fields: Fields
     reading: Reading
+    subject: str = ""
     words: Words = Words()
 
 
@@ -88,21 +90,22 @@ def no_recipients(case: Case) -> str:
 
 def no_subject(case: Case) -> str:
     """People seldom leave it out."""
-    return "" if case.fields.text("subject").strip() else "Subject is empty"
+    return "" if case.subject.strip() else "Subject is empty"
 
 
 def shouting(case: Case) -> str:
     """A subject in capitals."""
-    letters = [letter for letter in case.fields.text("subject") if letter.isalpha()]
+    letters = [letter for letter in case.subject if letter.isalpha()]
     cased = [letter for letter in letters if letter.lower() != letter.upper()]
     return "Subject is in capitals" if len(cased) >= _LEAST_LETTERS and all(map(str.isupper, cased)) else ""
 
 
 def mixed_letters(case: Case) -> str:
     """Words in letters of two scripts that look alike: no filter is to find them, and no reader to see it."""
-    for name in ("subject", "from"):
-        if any(map(_is_mixed, case.fields.text(name).split())):
-            return f"words in {name} in letters of two scripts"
+    names = " ".join(author.display_name for author in authors_of(case.facts)[:3])
+    for place, text in (("Subject", case.subject), ("From", names)):
+        if any(map(_is_mixed, text.split())):
+            return f"words in {place} in letters of two scripts"
     return ""
 
 

@@ -1,6 +1,6 @@
 """What a message says to a reader, read once for all checks that ask: text, links, images, names of files.
 
-Within limits: what comes after them is not read. A long message is read in a thread, since it takes milliseconds.
+Within limits: what comes after them is not read. A longer message is read in a thread, since it takes milliseconds.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ MAX_TEXT_PARTS = 8
 #: Links of one message.
 MAX_LINKS = 200
 _MAX_FILES = 200
-_INLINE_OCTETS = 64 << 10
+_INLINE_OCTETS = 32 << 10
 _KEY = "reading"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from estafeta.directory.settings_model import Settings
+from estafeta.mail.headers import decode_header, unfold
 from estafeta.policy import contentrules, headerrules
 from estafeta.policy.checks import Check, Stage
 from estafeta.policy.facts import Facts
@@ -20,6 +21,8 @@ from estafeta.policy.verdict import Verdict, scored
 NAME = "rules"
 #: Characters of plain text, and of HTML, that phrases are sought in: what a reader sees first.
 MAX_WORDS = 20_000
+#: Octets of a subject that are read.
+MAX_SUBJECT = 2000
 
 
 class Rule(NamedTuple):
@@ -90,8 +93,9 @@ def judge(facts: Facts, settings: Settings) -> Sequence[Verdict]:
     if facts.content is None or reading is None:
         return ()
     fields = facts.content.fields
-    words = words_of(f"{fields.text('subject')} {reading.plain[:MAX_WORDS]} {reading.seen[:MAX_WORDS]}")
-    case = Case(facts, fields, reading, words)
+    subject = decode_header(unfold(b" ".join(fields.raw("subject")[:1])[:MAX_SUBJECT]))
+    words = words_of(f"{subject} {reading.plain[:MAX_WORDS]} {reading.seen[:MAX_WORDS]}")
+    case = Case(facts, fields, reading, subject, words)
     verdicts = []
     for rule in RULES:
         points = points_of(rule.name, rule.points, settings)

@@ -5,7 +5,9 @@ from spam_kit import FakeClock, facts, local, message, run, session, settings
 
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.policy import senderlists
+from estafeta.policy.judgement import judge
 from estafeta.policy.senderlists import SITE, Action, Entry, SenderLists, decide, parse_pattern
+from estafeta.policy.verdict import scored
 from estafeta.policy.wanted import checks
 from estafeta.storage.database import Database
 
@@ -125,6 +127,17 @@ def test_what_a_user_wants_holds_for_that_user(lists: SenderLists, database: Dat
     _, judgement = run(session(checks(lists), settings(), facts(spf="there.test"), message(), [ANA]))
     assert judgement is not None
     assert b"blocked by the recipient" in judgement.front
+
+
+def test_what_one_recipient_wants_is_not_refused_to_all() -> None:
+    policy = settings().policy
+    junk = scored(policy.reject_score + 1, "junk")
+    assert judge([junk], policy).decisive.code == 550
+    wanted = judge([junk, scored(-100, "allowed")._replace(account=2)], policy)
+    assert wanted.decisive.accepted
+    assert (wanted.is_junk_for(1), wanted.is_junk_for(2)) == (True, False)
+    unwanted = judge([junk, scored(100, "blocked")._replace(account=2)], policy)
+    assert unwanted.decisive.code == 550
 
 
 def test_entries_are_kept_changed_and_removed(database: Database) -> None:
