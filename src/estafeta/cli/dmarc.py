@@ -185,6 +185,7 @@ def record(context: typer.Context, domain: Name, since: Since = "60d", as_json: 
         settings = site.settings.current
         name, found, sources = _read(site, domain, parse_moment(since) // 1000)
         published = asyncio.run(_ask(site, name))
+        problem = _problem_of(site, settings.dmarc.reports_address)
     advice = advise(name, published, found, sources, address=settings.dmarc.reports_address, now=time.time())
     if as_json:
         show_json({"domain": name, "published": published.text, "problem": published.problem, "advice": advice.words,
@@ -192,8 +193,8 @@ def record(context: typer.Context, domain: Name, since: Since = "60d", as_json: 
         return
     show_fields([("Domain", name), ("Published", published.text or published.problem or "nothing")])
     _show_advice(advice)
-    if not settings.dmarc.reports_address:
-        typer.echo("No address takes reports here: estafeta config set dmarc.reports_address dmarc@...")
+    if problem:
+        typer.echo(problem)
 
 
 def _read(site: "Site", domain: str, since_seconds: int) -> "tuple[str, DomainSum | None, list[Source]]":
@@ -213,6 +214,22 @@ def _name(domain: str) -> str:
     if not name:
         raise typer.BadParameter(f"{domain!r} is not a domain", param_hint="DOMAIN")
     return name
+
+
+def _problem_of(site: "Site", address: str) -> str:
+    """Why no reports could come to `dmarc.reports_address`; "" where they can."""
+    from estafeta.core.errors import EstafetaError
+    from estafeta.mail.address import parse_address
+
+    if not address:
+        return "No address takes reports here: estafeta config set dmarc.reports_address dmarc@..."
+    try:
+        found = site.directory.resolve(parse_address(address))
+    except EstafetaError as error:
+        return f"dmarc.reports_address {address} cannot take mail: {error.public}"
+    if found.targets and site.directory.is_local_domain(address.rpartition("@")[2]):
+        return ""
+    return f"dmarc.reports_address {address} takes no mail here: estafeta user add {address}"
 
 
 async def _ask(site: "Site", domain: str) -> "Published":

@@ -39,7 +39,7 @@ def checks(is_ours: IsOurs) -> tuple[Check, ...]:
     reader = _Reader(is_ours)
     return (
         Check(_NAME, Stage.CONTENT, "reports of others on DMARC of our domains are read", _judge, reader.find,
-              Who.EVERYBODY, on=lambda settings: bool(settings.dmarc.reports_address)),
+              Who.EVERYBODY, on=lambda settings: bool(settings.dmarc.reports_address), light=True),
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ _DAY_SECONDS = 86_400
 # A report is on a day, now and then on a week; what it says of its time beyond this is not believed.
 _LONGEST_DAYS = 32
 # Reports that are removed in one commit; each has up to a thousand rows.
-_PORTION = 20
+_PORTION = 5
 
 
 class Stored(NamedTuple):

@@ -114,7 +114,10 @@ def test_the_record(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dmarc, "_ask", ask)
     assert "dmarc.reports_address" in run("dmarc", "record", "example.test")[1]
     run("config", "set", "dmarc.reports_address", "dmarc@example.test")
+    assert "dmarc@example.test takes no mail here" in run("dmarc", "record", "example.test")[1]
+    run("user", "add", "dmarc@example.test")
     out = run("dmarc", "record", "example.test")[1]
+    assert "no mail here" not in out
     assert "If none of what fails is yours, the next step is p=quarantine." in out
     assert '_dmarc.example.test. IN TXT "v=DMARC1; p=quarantine; rua=mailto:dmarc@example.test"' in out
     shown = json.loads(run("dmarc", "record", "example.test", "--json")[1])

@@ -112,6 +112,13 @@ def test_a_null_reverse_path_is_that_of_helo(base):
     assert (the_facts(base).envelope_from, the_facts(base).spf_scope) == ("", "helo")
 
 
+def test_the_zone_of_a_link_is_not_reported(base):
+    facts = facts_of(result())
+    facts.peer = "fe80::1%eth0"
+    learn(base, (facts,))
+    assert the_facts(base).source_ip == "fe80::1"
+
+
 def test_signatures_near_to_the_author_come_first_and_are_few(base):
     found = [
         DkimResult(DkimWord.FAIL, "", "example.org", "bad"),

@@ -46,7 +46,8 @@ def report(sender: str, now: int) -> bytes:
 def test_mail_of_strangers_is_counted_and_reports_are_read(tmp_path: Path) -> None:
     begun = time.time()
     with LabThread(tmp_path / "lab") as lab:
-        lab.names.add("remote.test", txt=["v=spf1 ip4:127.0.0.1 -all"])
+        lab.names.add("remote.test", a=["192.0.2.1"], txt=["v=spf1 ip4:127.0.0.1 -all"])
+        lab.names.add("evil.test", a=["192.0.2.2"])
         lab.names.add("_dmarc.remote.test", txt=["v=DMARC1; p=quarantine; rua=mailto:agg@remote.test"])
         with lab_node(tmp_path / "home", lab, settings=SETTINGS) as server:
             with smtplib.SMTP("127.0.0.1", server.port(25), "mx.remote.test", timeout=20) as client:
