@@ -354,7 +354,8 @@ class SmtpSession:
         if self._service.shared.space.low:
             self.machine.answer(DISK_LOW)
             return
-        note_turn(self.machine, self._screening.facts)
+        if not event.bdat:  # RFC 3030 4.2: the octets of a chunk may follow at once
+            note_turn(self.machine, self._screening.facts)
         self._reception = self._service.shared.intake.open(
             self._sender,
             self._recipients,
