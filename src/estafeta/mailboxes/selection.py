@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     ClauseElement,
     ColumnElement,
     Connection,
@@ -22,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import NullType, TypeEngine
 
 from estafeta.mailboxes.rows import at
 from estafeta.mailboxes.tables import messages
@@ -35,10 +34,13 @@ from estafeta.storage.prepared import Query
 _MIDDLE = 1 << 31
 
 
-class _Within(FunctionElement[bool]):
-    """Whether a UID is in ranges: UID, ranges as `_text` writes them, account, mailbox, lowest and highest UID."""
+class _Within(FunctionElement[Any]):
+    """Whether a UID is in ranges: UID, ranges as `_text` writes them, account, mailbox, lowest and highest UID.
 
-    type: TypeEngine[bool] = Boolean()
+    SQLAlchemy must not know that this is a truth value: for SQLite it would add `= 1`, and SQLite would look at every
+    message of the mailbox instead of searching for each in the key."""
+
+    type: TypeEngine[Any] = NullType()
     name = "within"
     inherit_cache = True
 
@@ -133,6 +135,6 @@ def _text(conn: Connection, ranges: Ranges) -> str:
     return "{" + ",".join([f"[{low},{high}]" for low, high in ranges]) + "}"
 
 
-def _within() -> ColumnElement[bool]:
+def _within() -> ColumnElement[Any]:
     numbers = (bindparam(name, type_=BigInteger) for name in ("account", "mailbox", "low", "high"))
     return _Within(messages.c.uid, bindparam("ranges", type_=Text), *numbers)
