@@ -86,7 +86,7 @@ def test_a_virus_can_be_held(scanned: Server) -> None:
     assert set(refused) <= {554}
     assert count_messages(scanned) == before
     [held_now] = json.loads(scanned.run("quarantine", "list", "--json").stdout)
-    shown = scanned.run("quarantine", "show", held_now["id"]).stdout
+    shown = scanned.run("quarantine", "show", held_now["ident"]).stdout
     assert "ClamAV found Eicar-Test-Signature" in shown
     assert READER in shown
 
