@@ -1,12 +1,21 @@
 """A running server: a filter holds a message, an operator looks and decides, the journal tells all of it."""
 
+import http.client
 import json
 import poplib
+import re
 import smtplib
 from email.message import EmailMessage
 from pathlib import Path
 
-from running import PASSWORD, Server, wait_until
+from running import PASSWORD, Server, free_base, make_home, wait_until
+
+from estafeta.app.config import load_node
+from estafeta.app.crashtest.tree import Tree
+from estafeta.app.home import Home
+from estafeta.app.stores import open_site
+from estafeta.queue.quarantinelinks import make_token
+from estafeta.queue.quarantinelook import Choice, find_held
 
 FILTERS = """
 # what once was a worm
@@ -101,6 +110,68 @@ def test_a_message_is_held_looked_at_released_and_traced(server: Server, tmp_pat
     for words in ("released for alice", "removed from the queue for bob", "INBOX of alice@example.test"):
         assert words in story
     assert server.run("store", "verify").returncode == 0
+
+
+def ask(server: Server, method: str, path: str, body: str = "") -> int:
+    client = http.client.HTTPSConnection("127.0.0.1", server.port(443), context=server.client_context(), timeout=20)
+    try:
+        client.request(method, path, body)
+        return client.getresponse().status
+    finally:
+        client.close()
+
+
+def test_a_recipient_releases_by_the_link_of_a_letter(server: Server) -> None:
+    """What the link of the daily letter does, on a running server, and once."""
+    before = len(inbox(server, "bob"))
+    send(server, worm("Plan"), "bob@example.test")
+    with open_site(load_node(Home(server.home))) as site, site.database.read() as conn:
+        [one] = [found for found in find_held(conn, Choice(recipient="bob@example.test")) if found.subject == "Plan"]
+    path = f"/held/{make_token(one, one.recipients[0].number)}"
+    assert [ask(server, "GET", path) for _ in range(2)] == [200, 200]
+    assert ask(server, "POST", path) == 400
+    assert len(inbox(server, "bob")) == before
+    assert ask(server, "POST", path, "act=release") == 200
+    assert ask(server, "POST", path, "act=release") == 404
+    wait_until(lambda: len(inbox(server, "bob")) == before + 1)
+
+
+def test_crashes_lose_nothing_and_deliver_once(tmp_path: Path) -> None:
+    """Held before a crash, released while the server is down, delivered by one that dies again and again."""
+    root, base, number = tmp_path / "home", free_base(), 5
+    make_home(root, base)
+
+    def start() -> Tree:
+        tree = Tree(Home(root), 1, "", tmp_path / "log")
+        tree.wait_ready()
+        return tree
+
+    tree = start()
+    server = Server(root, base, tree._process)  # type: ignore[arg-type]
+    assert server.run("filter", "add", "worms", "--attachment", "*.vbs").returncode == 0
+    wait_until(lambda: "Accepted" in send(server, worm("first"), "alice@example.test") and bool(held(server)))
+    server.run("quarantine", "delete", "--all", "--yes")
+    for one in range(number):
+        send(server, worm(f"worm {one}"), "alice@example.test")
+    tree.kill()
+    assert len(held(server)) == number
+    assert server.run("quarantine", "release", "--all", "--yes").stdout == f"Released: {number} recipients.\n"
+    for _ in range(3):
+        start().kill()
+    tree = start()
+    wait_until(lambda: len(worms(server)) == number, 30)
+    assert server.run("queue", "list", "--json").stdout.strip() == "[]"
+    assert sorted(worms(server)) == [f"worm {one}" for one in range(number)]
+    assert tree.stop() == 0
+    assert server.run("store", "verify").returncode == 0
+
+
+def worms(server: Server) -> list[str]:
+    """Subjects of what arrived; none while the server is starting again."""
+    try:
+        return [found[1] for one in inbox(server, "alice") if (found := re.search(r"Subject: (worm \d)", one.decode()))]
+    except (OSError, poplib.error_proto):
+        return []
 
 
 def test_discarded_and_refused(server: Server) -> None:
