@@ -2,6 +2,8 @@
 
 import imaplib
 import json
+import os
+import pwd
 import smtplib
 from collections.abc import Iterator
 
@@ -85,3 +87,21 @@ def test_nobody_writes_in_anothers_name(server: Server) -> None:
     assert b"bob@example.test" in said
     assert server.run("user", "grant", "alice", "bob").returncode == 0
     wait_until(lambda: send(server, "alice", 11, "bob")[0] == 250)
+
+
+def test_programs_here_write_as_who_runs_them(server: Server) -> None:
+    """The tests' own user runs this one."""
+    me = pwd.getpwuid(os.getuid()).pw_name
+    assert server.run("config", "set", "restrict.trusted_users", "nobody").returncode == 0
+    assert server.run("config", "set", "restrict.verify_originator", "on").returncode == 0
+
+    def code(sender: str) -> int:
+        with smtplib.SMTP("127.0.0.1", server.port(25), "client.test", 10) as client:
+            client.ehlo()
+            client.mail(sender)
+            return client.rcpt("bob@example.test")[0]
+
+    wait_until(lambda: code("alice@example.test") == 550)
+    assert code(f"{me}@example.test") == 250
+    assert code("") == 250
+    assert server.run("config", "set", "restrict.verify_originator", "off").returncode == 0

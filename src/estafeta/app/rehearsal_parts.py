@@ -30,6 +30,8 @@ class Stage:
 
     def __init__(self, peer: str, tls: bool, tell: Tell) -> None:
         self.peer = peer
+        #: Nobody's program.
+        self.ends = None
         self.tls: _PretendedTls | None = _PretendedTls() if tls else None
         self._tell = tell
 

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
+from estafeta.net.owner import Ends, ends_of
 from estafeta.net.peers import Guest, address_of, network_of
 
 log = logging.getLogger("estafeta.net")
@@ -134,6 +135,11 @@ class Pump(asyncio.Protocol):
         self._early = b""
         #: Who follows this connection, if anybody does.
         self.watching: Watch | None = None
+
+    @property
+    def ends(self) -> Ends | None:
+        """Both ends of a connection from this machine, by which its program can be found."""
+        return None if self.transport is None else ends_of(self.transport)
 
     # asyncio.Protocol
 

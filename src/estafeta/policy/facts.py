@@ -9,6 +9,7 @@ from typing import Any
 
 from estafeta.directory.model import Account, Resolution
 from estafeta.mail.address import Address
+from estafeta.net.owner import Ends
 from estafeta.policy.content import Content
 from estafeta.protocols.smtp.limits import Mode
 
@@ -18,7 +19,8 @@ class Facts:
     """`peer` is the client's IP address, or `local` for a Unix socket. `trusted`: it may relay, by its address or
     because it signed in. `now` in epoch seconds. `early`: it spoke before it was greeted. `recipients`: those accepted
     so far, with what the directory knows of each; `recipient` the one that stage RCPT is about. `content` from stage
-    HEADERS on. `found`: results of lookups, by the name of the check."""
+    HEADERS on. `ends`: of a connection from this machine, where its program is of interest. `found`: results of
+    lookups, by the name of the check."""
 
     peer: str
     mode: Mode = Mode.SMTP
@@ -27,6 +29,7 @@ class Facts:
     helo: str = ""
     esmtp: bool = False
     early: bool = False
+    ends: Ends | None = None
     trusted: bool = False
     account: Account | None = None
     sender: Address | None = None

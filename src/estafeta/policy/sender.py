@@ -27,8 +27,8 @@ FROM = "from"
 
 Rewrite = Callable[[Address, Field], Address]
 
-# RFC 5322 3.6.2 lets several write a message together; programs write one.
-_MAX_AUTHORS = 10
+#: RFC 5322 3.6.2 lets several write a message together; programs write one.
+MAX_AUTHORS = 10
 # What is longer is not read to its end, so that an author might hide there.
 _MAX_HEADER_BYTES = 200 << 10
 
@@ -72,7 +72,7 @@ def checks(book: AddressBook, rewrite: Rewrite) -> tuple[Check, ...]:
         content = facts.content
         if content is None or facts.account is None:
             return []
-        authors = list(islice(_authors(content), _MAX_AUTHORS + 1))
+        authors = list(islice(authors_of(content), MAX_AUTHORS + 1))
         if all(book.cached(one) is not None and rewrite(one, field) == one for field, one in authors):
             return look(authors)
         return await asyncio.to_thread(look, authors)
@@ -89,11 +89,11 @@ def judge_from(facts: Facts, settings: Settings) -> Sequence[Verdict]:
     content, account = facts.content, facts.account
     if content is None or account is None:
         return ()
-    if (problem := _unreadable(content)) is not None:
+    if (problem := unreadable(content)) is not None:
         return (problem,)
     authors: list[Author] = facts.found.get(FROM) or []
-    if len(authors) > _MAX_AUTHORS:
-        return (_refused(f"A message has at most {_MAX_AUTHORS} authors"),)
+    if len(authors) > MAX_AUTHORS:
+        return (_refused(f"A message has at most {MAX_AUTHORS} authors"),)
     rule = settings.submission.from_must_be
     for author in authors:
         said = check_sender(author.address, author.said, account, rule)
@@ -102,7 +102,7 @@ def judge_from(facts: Facts, settings: Settings) -> Sequence[Verdict]:
     return ()
 
 
-def _unreadable(content: Content) -> Verdict | None:
+def unreadable(content: Content) -> Verdict | None:
     """What other programs might read otherwise than we do."""
     fields = content.fields
     if fields.count > MAX_FIELDS or len(content.header) > _MAX_HEADER_BYTES:
@@ -117,7 +117,8 @@ def _unreadable(content: Content) -> Verdict | None:
     return None
 
 
-def _authors(content: Content) -> Iterator[tuple[Field, Address]]:
+def authors_of(content: Content) -> Iterator[tuple[Field, Address]]:
+    """The addresses in From and Sender, and in which of them each is; of a list no more than are allowed, and one."""
     for name, field in (("from", Field.FROM), ("sender", Field.SENDER)):
         for value in content.fields.raw(name)[:2]:
             for one in _mailboxes(value):
@@ -125,7 +126,7 @@ def _authors(content: Content) -> Iterator[tuple[Field, Address]]:
 
 
 def _mailboxes(value: bytes) -> Iterator[Mailbox]:
-    for one in parse_address_list(value, _MAX_AUTHORS + 1):
+    for one in parse_address_list(value, MAX_AUTHORS + 1):
         yield from one.members if isinstance(one, Group) else (one,)
 
 

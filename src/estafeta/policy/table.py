@@ -12,6 +12,7 @@ from estafeta.policy import (
     bimi_check,
     dmarc_inbox,
     filters,
+    originator,
     restriction_checks,
     sender,
 )
@@ -54,6 +55,7 @@ def build_checks(tools: Tools) -> tuple[Check, ...]:
             name_wanted=lambda facts, settings: rules(settings).wants_name(facts.peer),
         ),
         *sender.checks(tools.addresses, tools.rewrite),
+        *originator.checks(tools.addresses),
         *bimi_check.checks(tools.resolver),
         *dmarc_inbox.checks(tools.is_ours),
         *bayes_check.checks(tools.bayes),

@@ -96,6 +96,8 @@ class SmtpSession:
         self._screening = Screening(
             self._service.chain, self._service.facts(pump.peer, tls=tls), self._service.hostname
         )
+        if self._service.settings.restrict.verify_originator:
+            self._screening.facts.ends = pump.ends
         refusal = self._service.refusal(pump) or self._screening.ask(Stage.CONNECT)
         if refusal is None:
             return greet(pump, self.machine, self._screening.facts, self._service.settings.spam.greeting_delay_seconds)
