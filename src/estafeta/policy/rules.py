@@ -78,7 +78,7 @@ def checks() -> tuple[Check, ...]:
     """The row."""
     return (
         Check(NAME, Stage.CONTENT, "rules for header and content; `estafeta policy rules` has them", judge, _find,
-              on=lambda settings: settings.spam.rules),
+              on=lambda settings: settings.spam.rules, light=True),
     )  # fmt: skip
 
 
