@@ -19,6 +19,7 @@ from enum import StrEnum
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.directory.model import Clock
@@ -188,21 +189,27 @@ class SigningKeys:
             "seen": Seen.NEVER,
             "asked_seconds": 0,
         }
-        with self._database.write() as tx:
-            known = tx.conn.execute(select(dkim_keys.c.selector).where(dkim_keys.c.domain == name)).scalars().all()
-            if chosen in known:
-                raise EstafetaError(Kind.EXISTS, f"{name} has a key with the selector {chosen} already.")
-            if len(known) >= _MAX_KEYS:
-                raise EstafetaError(Kind.LIMIT, f"{name} has {_MAX_KEYS} keys already: remove some.")
-            tx.conn.execute(insert(dkim_keys).values(**row))
-            tx.announce(TOPIC)
-            return _get(tx.conn, name, chosen)
+        taken = EstafetaError(Kind.EXISTS, f"{name} has a key with the selector {chosen} already.")
+        try:
+            with self._database.write() as tx:
+                known = tx.conn.execute(select(dkim_keys.c.selector).where(dkim_keys.c.domain == name)).scalars().all()
+                if chosen in known:
+                    raise taken
+                if len(known) >= _MAX_KEYS:
+                    raise EstafetaError(Kind.LIMIT, f"{name} has {_MAX_KEYS} keys already: remove some.")
+                tx.conn.execute(insert(dkim_keys).values(**row))
+                tx.announce(TOPIC)
+                return _get(tx.conn, name, chosen)
+        except IntegrityError:
+            raise taken from None
 
     def activate(self, domain: str, selector: str) -> list[StoredKey]:
         """Sign with this key from now on, and no more with others of its kind; those retired are returned."""
+        columns = dkim_keys.c
         with self._database.write() as tx:
+            # All of the domain at once: on PostgreSQL another machine may be about to do the same with another key.
+            tx.conn.execute(select(columns.selector).where(columns.domain == domain_key(domain)).with_for_update())
             key = self._move(tx.conn, domain, selector, KeyState.ACTIVE)
-            columns = dkim_keys.c
             others = select(columns.selector).where(
                 columns.domain == key.domain,
                 columns.algorithm == key.algorithm,
