@@ -8,6 +8,8 @@ from queue_kit import MESSAGE, NOW_MS, Lane, Place, Queue, ident, remote, to_que
 from sqlalchemy import delete, insert, select
 from store_kit import Store, problems, summary_of
 
+from estafeta.app.quarantine import delete_expired
+from estafeta.cli.common import time_in_words
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.journal.records import Code
 from estafeta.journal.tables import journal
@@ -155,6 +157,17 @@ def test_the_journal_says_who_decided_what(queue: Queue) -> None:
     ]
 
 
+def test_what_nobody_decided_about_in_time_is_deleted(queue: Queue) -> None:
+    database, now = queue.store.database, NOW_MS / 1000
+    assert delete_expired(database, lambda: now, lambda: False) == 0
+    assert delete_expired(database, lambda: now + 2 * DAY / 1000, lambda: True) == 0
+    assert delete_expired(database, lambda: now + 2 * DAY / 1000, lambda: False) == 1
+    assert [one.entry_id for one in look(queue, EVERYTHING)] == [ident(0), ident(2)]
+    assert delete_expired(database, lambda: now + 31 * DAY / 1000, lambda: False) == 3
+    assert look(queue, EVERYTHING) == []
+    assert rows_of(queue, entries) == 0
+
+
 @pytest.mark.parametrize("decision", list(Decision))
 def test_what_breaks_off_in_the_middle_leaves_it_held(queue: Queue, decision: Decision) -> None:
     """A crash is a transaction that never ends."""
@@ -225,3 +238,4 @@ def test_the_check_of_the_store_finds_and_mends_what_does_not_belong_together(st
     assert list(check_queue(database)) == []
     found = look(queue, EVERYTHING)
     assert [(one.entry_id, one.rule) for one in found] == [(ident(0), "unknown"), (ident(2), "scripts")]
+    assert time_in_words(found[0].expires_ms // 1000) > time_in_words(NOW_MS // 1000)

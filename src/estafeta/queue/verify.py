@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, exists, func, insert, select, update
 
-from estafeta.queue.lines import NEVER, OPEN, WAITING
+from estafeta.queue.lines import OPEN, WAITING
 from estafeta.queue.tables import couriers, destinations, entries, quarantine, quarantine_told, recipients
 from estafeta.queue.values import Lane
 from estafeta.storage.database import Database, Transaction
@@ -17,6 +17,8 @@ from estafeta.storage.tables import contents
 from estafeta.storage.verify import Problem, ProblemKind
 
 _ROWS = 5000
+# Ten years: longer than settings let anything be held.
+_LONG_MS = 3650 * 86_400_000
 _REPAIR = "run 'estafeta store repair'"
 
 
@@ -68,7 +70,7 @@ def _say_why(tx: Transaction) -> object:
             "author": "",
             "subject": row.subject,
             "held_ms": row.created_ms,
-            "expires_ms": NEVER,
+            "expires_ms": row.created_ms + _LONG_MS,
             "by_users": False,
             "secret": secrets.token_bytes(20),
         }
