@@ -20,7 +20,6 @@ CHUNK_OCTETS = 65535
 class Command:
     """What we say."""
 
-    ABORT = b"A"
     BODY = b"B"
     CONNECT = b"C"
     MACROS = b"D"

@@ -1,4 +1,4 @@
-"""clamd: INSTREAM, PING and VERSION (clamd(8), COMMANDS). No I/O.
+"""clamd: INSTREAM and PING (clamd(8), COMMANDS). No I/O.
 
 Commands are sent in the form that ends with NUL (`z`), whose answers do as well. A message goes in pieces with their
 lengths in front; a length of 0 ends it.
@@ -11,7 +11,6 @@ from estafeta.protocols.scanners.words import AnswerError, cleaned
 
 INSTREAM = b"zINSTREAM\0"
 PING = b"zPING\0"
-VERSION = b"zVERSION\0"
 END = b"\0\0\0\0"
 
 #: Names of viruses have some 60 characters.
