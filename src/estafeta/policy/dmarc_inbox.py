@@ -28,6 +28,8 @@ from estafeta.trust.publicsuffix import organizational_domain
 log = logging.getLogger("estafeta.policy")
 
 _NAME = "dmarc-report"
+# Users send no reports, and their mail need not be looked at for one.
+_OTHERS = Who.STRANGERS | Who.NETWORKS | Who.LMTP
 _MAX_WAITING = 8
 """Messages held in memory while one is read."""
 
@@ -39,7 +41,7 @@ def checks(is_ours: IsOurs) -> tuple[Check, ...]:
     reader = _Reader(is_ours)
     return (
         Check(_NAME, Stage.CONTENT, "reports of others on DMARC of our domains are read", _judge, reader.find,
-              Who.EVERYBODY, on=lambda settings: bool(settings.dmarc.reports_address), light=True),
+              _OTHERS, on=lambda settings: bool(settings.dmarc.reports_address), light=True),
     )  # fmt: skip
 
 
