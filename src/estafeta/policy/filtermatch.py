@@ -15,6 +15,8 @@ from estafeta.policy.parts import Part
 MAX_AUTHORS = 100
 #: Of the name of a file so much of its beginning and of its end: 255 is what file systems take.
 _NAME_END = 500
+_UUENCODED = re.compile(rb"^begin(?:-base64)? [0-7]{3,4} ([^\r\n]{1,255})\r?$", re.MULTILINE)
+_MOST_UUENCODED = 100
 _STARS = re.compile(r"\*+")
 
 
@@ -58,7 +60,7 @@ def file_names(part: Part) -> list[str]:
     """What the file of a part may be called when it is saved: its names, also without the path in front of them, and
     without the dots and blanks behind them that Windows drops."""
     found: dict[str, None] = {}
-    for given in (part.name, part.other_name):
+    for given in (part.name, part.other_name, *_in_text(part)):
         if not given:
             continue
         short = given if len(given) <= 2 * _NAME_END else given[:_NAME_END] + given[-_NAME_END:]
@@ -66,6 +68,13 @@ def file_names(part: Part) -> list[str]:
         base = re.split(r"[/\\]", name.rstrip("/\\"))[-1]
         found |= dict.fromkeys((name, name.rstrip(". "), base, base.rstrip(". ")))
     return [name for name in found if name]
+
+
+def _in_text(part: Part) -> list[str]:
+    """Names of files that a text carries in uuencode, as before MIME: some programs still take them out."""
+    if not part.media.startswith("text/") or b"begin" not in part.octets:
+        return []
+    return [name.decode("utf-8", "replace") for name in _UUENCODED.findall(part.octets)[:_MOST_UUENCODED]]
 
 
 def originators(sender: Address | None, fields: Fields) -> list[str]:

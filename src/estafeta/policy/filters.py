@@ -303,8 +303,9 @@ def _type(one: Filter, seen: _Seen) -> str:
 def _attachment(one: Filter, seen: _Seen) -> str:
     patterns = patterns_of(one.attachment)
     for part, names in seen.files():
-        if patterns.first(names) is not None:
-            return f"attachment {part.name[:100]!r} in {part.path[:100]}"
+        found = patterns.first(names)
+        if found is not None:
+            return f"attachment {(part.name or found)[:100]!r} in {part.path[:100]}"
     return ""
 
 

@@ -158,6 +158,12 @@ def test_the_name_in_content_type_counts_too() -> None:
     assert matched(rules(attachment="*.txt"), raw)
 
 
+def test_files_in_uuencode_are_files() -> None:
+    text = b"Subject: x\r\n\r\nSee this:\r\nbegin 644 lovebug.vbs\r\n#0V%T\r\n`\r\nend\r\n"
+    assert matched(rules(attachment="*.vbs"), text)
+    assert not matched(rules(attachment="*.vbs"), b"Subject: x\r\n\r\nI begin 644 lovebug.vbs\r\n")
+
+
 def test_what_is_in_archives_and_messages_is_looked_at() -> None:
     inner = with_file("letters.zip", zipped("deep/lovebug.vbs"))
     outer = mail()
