@@ -124,11 +124,9 @@ class Restrictions:
     def is_trusted(self, facts: Facts) -> bool:
         """Whether it is asked as one of ours, not as a stranger. A recent reader is one only with the override: DNS
         lists are restrictions of connections, too."""
-        return (
-            self.may_relay(facts)
-            and self.allow is not RelayRule.ALL
-            and (facts.account is not None or self.allow in _BY_LIST or self.override)
-        )
+        if facts.account is not None:
+            return True
+        return self.may_relay(facts) and (self.allow in _BY_LIST or self.override)
 
     # with sender and recipient
 

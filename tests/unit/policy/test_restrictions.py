@@ -292,6 +292,15 @@ def test_recent_readers_stay_strangers_for_other_checks_without_the_override():
         assert rules.is_trusted(facts) is override
 
 
+@pytest.mark.parametrize("relay", list(RelayRule))
+def test_who_signed_in_is_no_stranger_and_an_open_relay_makes_nobody_a_friend(relay):
+    settings = settings_of(relay, "none", "relay")
+    rules = Restrictions(settings)
+    assert rules.is_trusted(facts_of("user", settings))
+    assert not rules.is_trusted(facts_of("stranger", settings))
+    assert rules.is_trusted(facts_of("named", settings)) is (relay in (RelayRule.ADDRESSES, RelayRule.BOTH))
+
+
 def test_only_what_the_settings_ask_for_is_looked_up():
     default = Restrictions(Settings())
     assert not default.uses_names

@@ -206,15 +206,15 @@ class SmtpSession:
     async def _rcpt_settled(self, event: events.Rcpt) -> None:
         """What is looked up of the client and of the sender is known before the first recipient is taken."""
         await self._screening.settle()
-        # By its name, or since it read its mail: that took a lookup.
-        facts = self._screening.facts
-        facts.trusted = self._service.restrictions.is_trusted(facts)
         waiting = self._rcpt_now(event)
         if waiting is not None:
             await waiting
 
     def _rcpt_now(self, event: events.Rcpt) -> Awaitable[None] | None:
-        self._screening.facts.recipient = None
+        facts = self._screening.facts
+        facts.recipient = None
+        # By its name, or since it read its mail: by now that was looked up.
+        facts.trusted = self._service.restrictions.is_trusted(facts)
         if (refusal := self._screening.refusal(event.address)) is not None:
             self._refuse_recipient(event.address, refusal)
             return None
