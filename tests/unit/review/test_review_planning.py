@@ -19,6 +19,7 @@ from estafeta.mail.address import Address
 from estafeta.mail.scan import MessageScanner
 from estafeta.policy.chain import Chain
 from estafeta.policy.facts import Facts
+from estafeta.policy.restrictions import Restrictions
 from estafeta.policy.verdict import Verdict
 from estafeta.protocols.smtp import events, replies
 from estafeta.protocols.smtp.commands import parse_rcpt
@@ -155,7 +156,7 @@ def test_large_groups_are_routed_and_arranged_in_threads(size: int, on_loop: boo
     async def main() -> tuple[Any, Any]:
         service: Any = SimpleNamespace(
             shared=SimpleNamespace(planner=mine),
-            relays=(),
+            restrictions=Restrictions(Settings()),
             mode=Mode.SMTP,
             settings=Settings(),
             note=heard.append,
