@@ -283,7 +283,8 @@ class Worker:
         mode = _MODES.get(listener.service)
         if mode is None:
             return Pop3Service(self.pop3_shared, settings, hostname=hostname, tls=offer, loop=loop)
-        return SmtpService(self.shared, settings, mode=mode, hostname=hostname, tls=offer, loop=loop)
+        clock = self.outward.clock
+        return SmtpService(self.shared, settings, mode=mode, hostname=hostname, tls=offer, loop=loop, clock=clock)
 
     def _get_web(self) -> "Web":
         """Made for the first listener that needs it: a worker without one is smaller and starts sooner."""
