@@ -104,6 +104,39 @@ def test_a_user_may_be_granted_other_names_to_send_in(run: Run):
     assert run("user", "revoke", "anna", "ben").status == 1
 
 
+def test_sign_ins_are_blocked_and_let_go_again(run: Run):
+    assert run("block", "list").out == ""  # said on a terminal only
+    assert "for good" in run("block", "add", "--network", "198.51.100.9/24", "--why", "guesses").out
+    assert "anna@example.test" in run("block", "add", "--user", "anna", "--for", "12h").out
+    found = {(one["network"], one["login"]): one for one in run("block", "list", "--json").json}
+    assert set(found) == {("198.51.100.0/24", ""), ("", "anna@example.test")}
+    assert found["198.51.100.0/24", ""]["reason"] == "guesses"
+    ends = found["", "anna@example.test"]
+    assert ends["until_seconds"] - ends["begun_seconds"] == 12 * 3600
+    assert "operator" in run("block", "list").out
+    assert run("block", "remove", "--network", "198.51.100.0/24").status == 0
+    assert run("block", "remove", "--user", "anna").status == 0
+    assert run("block", "list", "--json").json == []
+    for words in (["add"], ["add", "--network", "x"], ["add", "--user", "nobody"], ["remove", "--user", "anna"]):
+        assert run("block", *words).status == 1
+    assert run("block", "add", "--user", "anna", "--for", "soon").status == 2
+
+
+def test_what_users_send_is_held_and_let_go_again(run: Run):
+    assert run("rates", "list").out == ""
+    assert "is held" in run("rates", "hold", "anna", "--why", "asked to").out
+    [held] = run("rates", "list", "--json").json
+    assert (held["user"], held["reason"]) == ("anna@example.test", "asked to")
+    assert "held since" in run("rates", "list").out
+    assert "is held" in run("status").out
+    assert "without a limit" in run("rates", "release", "anna", "--hours", "2").out
+    assert "no limit until" in run("rates", "list").out
+    assert "is held" not in run("status").out
+    assert run("rates", "hold", "nobody").status == 1
+    [other] = run("rates", "list", "ben", "--json").json
+    assert (other["today"], other["held_since_seconds"]) == (0, 0)
+
+
 def test_a_password_is_made_where_nobody_can_be_asked(run: Run):
     added = run("user", "add", "carla")
     password = added.out.split("Password: ")[1].split()[0]
