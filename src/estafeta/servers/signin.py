@@ -67,7 +67,8 @@ class SignIn:
 
     def failed(self, login: str, peer: str) -> None:
         """A proof by SCRAM or APOP was wrong. Counted in a thread; nobody waits for it."""
-        asyncio.get_running_loop().run_in_executor(None, self._directory.failed, login, peer)
+        counted = asyncio.get_running_loop().run_in_executor(None, self._directory.failed, login, peer)
+        counted.add_done_callback(_forget)
 
     async def _wait(self, login: str, peer: str) -> None:
         """Slow down whoever tries passwords for one user from many networks."""
@@ -84,6 +85,12 @@ class SignIn:
             return await asyncio.to_thread(self._directory.scram_keys, need.authcid, peer), None
         except EstafetaError as error:
             return (PasswordResult.FAILED if error.kind in _WRONG else PasswordResult.TEMPORARY), None
+
+
+def _forget(done: "asyncio.Future[None]") -> None:
+    """Where the database could not be asked, nothing was counted."""
+    if not done.cancelled():
+        done.exception()
 
 
 def acts_as_itself(account: Account, authcid: str, authzid: str) -> bool:
