@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
@@ -21,6 +22,10 @@ from estafeta.storage import migrate
 from estafeta.storage.database import Database
 
 _NUMBERS = count(1)
+
+# A test never fails because a machine is slow.
+hypothesis_settings.register_profile("estafeta", deadline=None)
+hypothesis_settings.load_profile("estafeta")
 
 
 @dataclass(frozen=True)
