@@ -71,12 +71,14 @@ class Seen(NamedTuple):
 
 
 def names_of(identities: Identities) -> tuple[str, ...]:
-    """The names of rows that a message is counted under."""
-    return (
+    """The names of rows that a message is counted under. What no database holds (NUL, halves of characters), and nobody
+    can read, is no name."""
+    names = (
         *(f"a:{address}" for address in identities.addresses),
         *(f"d:{domain[:MAX_NAME]}" for domain in identities.organizations[:_MOST_DOMAINS]),
         *((f"n:{identities.network}",) if identities.network else ()),
     )
+    return tuple(filter(str.isprintable, names))
 
 
 def aged(row: Row, now: int, half_life_seconds: float) -> Row:

@@ -10,7 +10,7 @@ from estafeta.policy.checks import Check, Stage, Who
 from estafeta.policy.experience import Row, Seen, is_correspondent, is_good, names_of, points
 from estafeta.policy.experience_store import ExperienceStore
 from estafeta.policy.facts import Facts
-from estafeta.policy.identities import identities_of
+from estafeta.policy.identities import MAX_NAME, Identities, identities_of
 from estafeta.policy.judgement import Judgement
 from estafeta.policy.learning import Learner
 from estafeta.policy.points import points_of
@@ -103,8 +103,8 @@ def outcome(judgement: Judgement) -> Seen | None:
 
 
 def _written_to(facts: Facts) -> list[str]:
-    found = []
+    found: list[str] = []
     for address, resolution in facts.recipients[:_MOST_WRITTEN_TO]:
         if any(isinstance(target, RemoteTarget) and target.address == address for target in resolution.targets):
-            found.append(f"a:{address.key}"[:322])
+            found += names_of(Identities("", address.key[:MAX_NAME]))
     return found

@@ -10,6 +10,7 @@ from estafeta.directory.model import ALL_SERVICES, Account, RemoteTarget, Resolu
 from estafeta.directory.settings import SiteSettings
 from estafeta.mail.address import Address
 from estafeta.policy import reputation
+from estafeta.policy.content import Content
 from estafeta.policy.experience import (
     MOST_POINTS,
     TURN_SECONDS,
@@ -24,7 +25,7 @@ from estafeta.policy.experience import (
     points,
 )
 from estafeta.policy.experience_store import MAX_GATHERED, ExperienceStore, prune
-from estafeta.policy.identities import identities_of, network_of
+from estafeta.policy.identities import Identities, identities_of, network_of
 from estafeta.policy.judgement import judge
 from estafeta.policy.learning import Learner
 from estafeta.policy.verdict import quarantined, rejected, scored
@@ -132,6 +133,17 @@ def test_only_what_is_proven_has_a_name() -> None:
         "d:there.test",
         "n:192.0.2.0/24",
     )
+
+
+@pytest.mark.parametrize("local_part", ["a\x00b", "a\x1bb", "a\u2028b", "a\udc80b"])
+def test_what_no_database_holds_is_no_name(store: ExperienceStore, local_part: str) -> None:
+    names = names_of(Identities("192.0.2.0/24", f"{local_part}@there.test", "", ("there.test", "x\x00.test")))
+    assert names == ("d:there.test", "n:192.0.2.0/24")
+    header = f"From: {local_part}@there.test\r\n\r\n".encode("utf-8", "replace")
+    seen = facts("", dkim="there.test", content=Content.of(header))
+    store.add(names_of(identities_of(seen)), Seen(fine=1))
+    store.flush(21)
+    assert len(rows(store, *names)) == 2
 
 
 # In sessions
