@@ -26,6 +26,7 @@ from estafeta.protocols.smtp.commands import parse_rcpt
 from estafeta.protocols.smtp.limits import Mode
 from estafeta.queue.values import EntryFlag, Place, Waiting, Work
 from estafeta.routing.table import build_route_table
+from estafeta.servers.smtp import envelope
 from estafeta.servers.smtp.screening import Screening
 from estafeta.servers.smtp.session import SmtpSession
 from estafeta.trust.requiretls import tls_not_required
@@ -162,11 +163,11 @@ def test_large_groups_are_routed_and_arranged_in_threads(size: int, on_loop: boo
             note=heard.append,
         )
         session = SmtpSession(service)
-        session._pump = SimpleNamespace(peer="192.0.2.1")  # type: ignore[assignment]
+        session.pump = SimpleNamespace(peer="192.0.2.1")  # type: ignore[assignment]
         session.machine = SimpleNamespace(answer=heard.append)  # type: ignore[assignment]
-        session._screening = Screening(Chain((), Settings()), Facts("192.0.2.1"))
+        session.screening = Screening(Chain((), Settings()), Facts("192.0.2.1"))
         event = events.Rcpt(Address("all", "here.test"))
-        waiting = session._judge_recipient(event, event.address, group_of(size))
+        waiting = envelope._judge_recipient(session, event, event.address, group_of(size))
         if waiting is not None:
             await waiting
         submitted: list[Any] = []
@@ -181,10 +182,10 @@ def test_large_groups_are_routed_and_arranged_in_threads(size: int, on_loop: boo
         intake = Intake(
             nothing, nothing, nothing, planner=mine, idents=Idents(), submit=submit, hostname="mx.here.test"
         )
-        reception = intake.open(HERE, session._recipients, ORIGIN, max_bytes=0, max_hops=50)
+        reception = intake.open(HERE, session.recipients, ORIGIN, max_bytes=0, max_hops=50)
         reception.write(TEXT)
         await reception.finish()
-        return submitted[0][0], session._recipients
+        return submitted[0][0], session.recipients
 
     acceptance, recipients = asyncio.run(main())
     assert heard == [replies.RECIPIENT_OK]
