@@ -72,7 +72,8 @@ def features(content: Content, *, pairs: bool = False) -> list[int]:
     that stand side by side in the text, as far as there is room. Never raises."""
     found: dict[int, None] = {}
     for place, words in _words(content):
-        sums = _sums(place, words)
+        # Only neighbours need words as often as they come.
+        sums = _sums(place, words if pairs else list(dict.fromkeys(words)))
         found.update(dict.fromkeys(map(_MASK.__and__, sums)))
         if pairs and not place:
             found.update(dict.fromkeys(map(_MASK.__and__, _pair_sums(sums, words))))

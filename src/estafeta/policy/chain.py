@@ -110,9 +110,9 @@ class Chain:
         for check in checks:
             found = facts.found.get(check.name)
             if isinstance(found, Lost):
-                said.append(check.lost(found.reason)._replace(check=check.name))
+                said.append(check.lost(found.reason).of(check.name))
                 continue
-            said.extend([verdict._replace(check=check.name) for verdict in self._judged(check, facts)])
+            said += [verdict.of(check.name) for verdict in self._judged(check, facts)]
         return said
 
     def _judged(self, check: Check, facts: Facts) -> Sequence[Verdict]:

@@ -42,6 +42,11 @@ class Verdict(NamedTuple):
     account: int = 0
     by_users: bool = False
 
+    def of(self, check: str) -> "Verdict":
+        """As said by this check; quicker than `_replace`, since every verdict is."""
+        action, reason, text, code, enhanced, score, tag, _, account, by_users = self
+        return Verdict(action, reason, text, code, enhanced, score, tag, check, account, by_users)
+
     @property
     def accepted(self) -> bool:
         """Whether the peer may go on."""
