@@ -58,7 +58,8 @@ def import_filters(context: typer.Context, file: File, why: Why = "") -> None:
     text, me = read_text(file), who()
     with site_of(context) as site:
         count = store_text(site, text, me, why)
-    typer.echo(f"{count} filters hold now; `estafeta config history` can take that back.")
+    filters = "1 filter holds" if count == 1 else f"{count} filters hold"
+    typer.echo(f"{filters} now; `estafeta config history` can take that back.")
 
 
 @commands.command()

@@ -116,6 +116,8 @@ def _refused(what: str) -> "Callable[[Entry, Telling], str]":
 
 def _queued(entry: Entry, telling: Telling) -> str:
     where = entry.detail.get("hop", "")
+    if str(where).startswith("local:"):
+        return f"kept here{_about(' for ', entry.address)} until its time comes, or it is released{_because(entry)}"
     return f"queued{_about(' for ', entry.address)}{f', to go to {hop(str(where))}' if where else ''}{_because(entry)}"
 
 
