@@ -24,7 +24,8 @@ HOPS = ("mx:a.test", "mx:b.test", "mx:c.test")
 STEP = 1000
 hops = st.sampled_from(HOPS)
 owners = st.integers(-2, 2)
-lanes = st.sampled_from(list(Lane))
+# Quarantine is no lane of this model: its rows have a reason beside them, and no operation here touches it.
+lanes = st.sampled_from([lane for lane in Lane if lane is not Lane.QUARANTINE])
 delays = st.integers(0, 3)
 
 
