@@ -1,4 +1,4 @@
-"""A real server with strangers and name servers of a lab: mail is counted, a report that comes is read."""
+"""A real server in a lab: mail of strangers is counted, a report that comes is read, a forgery is reported."""
 
 import base64
 import gzip
@@ -6,6 +6,7 @@ import smtplib
 import time
 from pathlib import Path
 
+import pytest
 from lab_site import lab_node
 
 from estafeta.app.config import load_node
@@ -71,3 +72,23 @@ def test_mail_of_strangers_is_counted_and_reports_are_read(tmp_path: Path) -> No
     [kept] = reports
     assert (kept.reporter, kept.name, kept.messages) == ("remote.test", "Remote", 5)
     assert (source.source_ip, source.failed) == ("192.0.2.1", 5)
+
+
+def test_a_forgery_is_refused_and_reported(tmp_path: Path) -> None:
+    settings = {"relay.networks": "", "spam.greylist": "off", "dmarc.failure_reports": "on"}
+    with LabThread(tmp_path / "lab") as lab:
+        remote = lab.remote("mx.remote.test")
+        lab.names.add("remote.test", mx=[(10, "mx.remote.test")], txt=["v=spf1 -all"])
+        lab.names.add("_dmarc.remote.test", txt=["v=DMARC1; p=reject; ruf=mailto:ruf@remote.test"])
+        with lab_node(tmp_path / "home", lab, settings=settings) as server:
+            with (
+                smtplib.SMTP("127.0.0.1", server.port(25), "mx.evil.test", timeout=20) as client,
+                pytest.raises(smtplib.SMTPDataError, match="DMARC"),
+            ):
+                client.sendmail("u@remote.test", ["alice@example.test"], letter("u@remote.test", "pay"))
+            [taken] = remote.wait()
+    assert [address for address, _ in taken.recipients] == ["ruf@remote.test"]
+    assert b"Delivery-Result: reject\r\n" in taken.content
+    assert b"Subject: pay\r\n" in taken.content
+    assert b"alice@" not in taken.content
+    assert b"Hello." not in taken.content

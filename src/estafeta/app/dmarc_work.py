@@ -1,4 +1,6 @@
-"""A worker's part in reports on DMARC besides checking: counting, keeping, and once a day sending and forgetting."""
+"""A worker's part in reports on DMARC besides checking: counting, keeping, and once a day sending and forgetting.
+
+Reports on single messages are sent as they come, a second later."""
 
 import asyncio
 import logging
@@ -10,6 +12,7 @@ from estafeta.directory.model import Clock
 from estafeta.directory.settings_source import SettingsSource
 from estafeta.mailboxes.service import Submit
 from estafeta.policy.dmarc_counts import DmarcCounts
+from estafeta.policy.dmarc_failures import FailureReporter
 from estafeta.policy.dmarc_inbox import keeping
 from estafeta.policy.dmarc_learning import counting
 from estafeta.policy.dmarc_received import Expired, forget_received
@@ -45,22 +48,34 @@ class DmarcWork:
         self._clock = clock
         self._contact = contact
         self._counts = DmarcCounts(submit, settings, clock)
-        self.learners: tuple[Learner, ...] = (counting(self._counts, settings), keeping(submit))
+        self._failures = FailureReporter(resolver, post, settings, hostname=hostname, contact=self._from, clock=clock)
+        self.learners: tuple[Learner, ...] = (
+            counting(self._counts, settings),
+            keeping(submit),
+            self._failures.learner,
+        )
         self._reporter = DmarcReporter(
             database, submit, resolver, post, settings, hostname=hostname, contact=self._from, clock=clock
         )
         self._ticks = 0
         self._flushing: asyncio.Task[None] | None = None
+        self._telling: asyncio.Task[None] | None = None
 
     def tick(self) -> None:
         """Every second."""
         self._ticks += 1
         if self._ticks % _FLUSH_TICKS == 0 and (self._flushing is None or self._flushing.done()):
             self._flushing = asyncio.get_running_loop().create_task(self._flush())
+        if self._failures.waiting and (self._telling is None or self._telling.done()):
+            self._telling = asyncio.get_running_loop().create_task(self._tell())
 
     async def stop(self) -> None:
         """Keep what is in memory, while there is somebody who commits it."""
         self._reporter.stop()
+        if self._telling is not None:
+            # Name servers may take long; failure reports that wait are given up.
+            self._telling.cancel()
+            await asyncio.wait([self._telling])
         if self._flushing is not None:
             await self._flushing
         await self._flush()
@@ -85,6 +100,12 @@ class DmarcWork:
 
     def _from(self) -> str:
         return self._settings.current.dmarc.reports_from or self._contact()
+
+    async def _tell(self) -> None:
+        try:
+            await self._failures.send()
+        except Exception:
+            log.exception("DMARC failure reports were not sent")
 
     async def _flush(self) -> None:
         try:

@@ -52,6 +52,13 @@ class Dmarc(Section):
         "7.2). Nothing is sent while routing.outward is off. Off until mail of reports_from passes DMARC itself: "
         "reports that do not are ignored, and make this server look bad.",
     )
+    failure_reports: bool = Field(
+        default=False,
+        description="Report single messages that fail DMARC to the domains that ask for it (`ruf`, RFC 7489 7.3), few "
+        "of each. Reports give away to whoever owns the domain in From: the header with its subject, when and "
+        "from which client the message came, and what became of it here. Never the body; addresses of recipients are "
+        "made unreadable. Nothing is sent while routing.outward is off.",
+    )
     reports_from: AddressOrEmpty = Field(
         default="",
         description="Address that reports come from, to which questions on them are sent. Empty: postmaster at "

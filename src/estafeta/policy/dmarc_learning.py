@@ -33,7 +33,7 @@ def counting(counts: DmarcCounts, settings: SettingsSource) -> Learner:
         result = dmarc_of(facts)
         if result is None or not counts.wants(result) or judgement.action is Action.DEFER:
             return
-        if _address(facts.peer) and not _is_report(facts, result, settings.current):
+        if client_address(facts.peer) and not _is_report(facts, result, settings.current):
             counts.note(result, dmarc_facts(facts, result, judgement, settings.current))
 
     return Learner(judged)
@@ -46,7 +46,7 @@ def dmarc_facts(facts: Facts, result: DmarcResult, judgement: Judgement, setting
     spf = spf_of(facts)
     sender = "" if facts.sender is None else domain_key(facts.sender.domain)
     return DmarcFacts(
-        source_ip=_address(facts.peer),
+        source_ip=client_address(facts.peer),
         disposition=disposition,
         dkim=result.dkim_aligned,
         spf=result.spf_aligned,
@@ -113,7 +113,7 @@ def is_only_for(facts: Facts, address: str) -> bool:
     return bool(address) and recipients == {address.lower()}
 
 
-def _address(peer: str) -> str:
+def client_address(peer: str) -> str:
     """The client's address, without the zone of a link; "" for a Unix socket."""
     try:
         return str(ipaddress.ip_address(peer.partition("%")[0]))

@@ -28,7 +28,7 @@ def write_front(judgement: Judgement, facts: Facts, settings: Settings, hostname
         return judgement
     edited = edited_header(facts)
     header = honest_header(content.header, facts, settings, hostname) if edited is None else edited
-    front = encode_auth_results(own_name(settings, hostname), _results(facts), utf8=facts.smtputf8)
+    front = encode_auth_results(own_name(settings, hostname), method_results(facts), utf8=facts.smtputf8)
     if who_is(facts) is Who.STRANGERS and settings.policy.result_field:
         front += encode_result(judgement, _accounts(facts), utf8=facts.smtputf8)
     forged = None if header is content.header else (header, len(content.header))
@@ -42,7 +42,8 @@ def _accounts(facts: Facts) -> Iterator[int]:
             yield target.account_id if isinstance(target, LocalTarget) else 0
 
 
-def _results(facts: Facts) -> list[MethodResult]:
+def method_results(facts: Facts) -> list[MethodResult]:
+    """What each method of authentication came to, with what it looked at (RFC 8601 2.7)."""
     results = []
     name = name_of(facts)
     if name is not None:

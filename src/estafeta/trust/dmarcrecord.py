@@ -2,7 +2,7 @@
 
 Unknown tags are left out; a tag that cannot be read counts as its default (RFC 7489 6.3), but for the policies
 themselves, where a mistake makes a record that asks for reports one of `none`, and any other one unusable (6.6.3).
-Tags of RFC 9989 (`np`, `psd`, `t`) are read beside those that it took out (`pct`); `rf` and `ri` are not used.
+Tags of RFC 9989 (`np`, `psd`, `t`) are read beside those that it took out (`pct`); `ri` is not used.
 """
 
 import re
@@ -50,7 +50,8 @@ class ReportUri(NamedTuple):
 
 
 class DmarcRecord(NamedTuple):
-    """A record. `sp`, `np`: None where the record does not say. `fo` as its letters. `psd`: y, n or u."""
+    """A record. `sp`, `np`: None where the record does not say. `fo` as its letters. `psd`: y, n or u. `afrf`: failure
+    reports are wanted in the one format there is (`rf`)."""
 
     p: Policy
     sp: Policy | None = None
@@ -63,6 +64,7 @@ class DmarcRecord(NamedTuple):
     rua: tuple[ReportUri, ...] = ()
     ruf: tuple[ReportUri, ...] = ()
     fo: frozenset[str] = frozenset("0")
+    afrf: bool = True
     text: str = ""
 
     def for_subdomain(self, exists: bool) -> Policy:
@@ -138,6 +140,7 @@ def _parse(record: bytes) -> DmarcRecord:
         rua=rua,
         ruf=parse_uris(tags.get("ruf", "")),
         fo=_options(tags.get("fo", "")),
+        afrf="afrf" in _words(tags.get("rf", "") or "afrf"),
         text=record.decode("utf-8", "replace"),
     )
 
@@ -160,7 +163,11 @@ def parse_uris(value: str) -> tuple[ReportUri, ...]:
 
 def _options(value: str) -> frozenset[str]:
     # RFC 7489 6.3: unknown options are left out; without any it is 0.
-    return frozenset(word.strip(" \t") for word in value.lower().split(":")) & set("01ds") or frozenset("0")
+    return _words(value) & set("01ds") or frozenset("0")
+
+
+def _words(value: str) -> frozenset[str]:
+    return frozenset(word.strip(" \t") for word in value.lower().split(":"))
 
 
 def _policy(word: str) -> Policy | None:

@@ -12,9 +12,11 @@ from dmarc_kit import DAY, NOW, Base, Names, Posted, facts_of, result, settings
 
 from estafeta.app import dmarc_work
 from estafeta.app.dmarc_work import DmarcWork
+from estafeta.core.errors import EstafetaError, Kind
 from estafeta.policy.dmarc_results import read_day
 from estafeta.policy.judgement import Judgement
 from estafeta.policy.learning import all_of
+from estafeta.trust.dmarc import DmarcOutcome
 
 
 class Site:
@@ -102,3 +104,67 @@ def test_the_job_sends_from_a_thread_and_forgets(base, dmarc, sender):
     asyncio.run(job())
     assert [(one, to) for one, to, _ in later.posted] == [(sender, ("agg@example.org",))]
     assert later.messages() == 0
+
+
+def fail(site: Site) -> None:
+    record = b"v=DMARC1; p=reject; ruf=mailto:r@example.org"
+    facts = facts_of(result(outcome=DmarcOutcome.FAIL, record=record), b"Subject: x\r\n\r\n")
+    all_of(site.work.learners).judged(facts, Judgement())
+
+
+async def settled(site: Site) -> None:
+    if site.work._telling is not None:
+        await site.work._telling
+
+
+@pytest.mark.parametrize(("on", "sent"), [(False, 0), (True, 1)])
+def test_failure_reports_are_sent_at_a_tick(base, on, sent):
+    site = Site(base, failure_reports=on, reports=False, reports_from="d@here.test")
+
+    async def main() -> None:
+        fail(site)
+        assert not site.posted
+        site.work.tick()
+        await settled(site)
+        site.work.tick()
+        await settled(site)
+        await site.work.stop()
+
+    asyncio.run(main())
+    assert [(one, to) for one, to, _ in site.posted] == [("d@here.test", ("r@example.org",))] * sent
+
+
+def test_a_stop_does_not_wait_for_failure_reports(base):
+    site = Site(base, failure_reports=True)
+
+    async def never(name: str) -> None:
+        await asyncio.Event().wait()
+
+    site.names.txt = never
+
+    async def main() -> None:
+        fail(site)
+        site.work.tick()
+        await asyncio.sleep(0)
+        await site.work.stop()
+
+    asyncio.run(main())
+    assert not site.posted
+
+
+def test_no_address_to_send_failure_reports_from_ends_nothing(base, caplog):
+    site = Site(base, failure_reports=True)
+
+    def broken() -> str:
+        raise EstafetaError(Kind.NOT_FOUND, "No domain.")
+
+    site.work._contact = broken
+
+    async def main() -> None:
+        fail(site)
+        site.work.tick()
+        await settled(site)
+
+    asyncio.run(main())
+    assert "were not sent" in caplog.text
+    assert site.work._failures.waiting == 0
