@@ -78,6 +78,8 @@ def free_base() -> int:
 
 def _is_free(port: int) -> bool:
     with socket.socket() as sock:
+        # As the server binds: connections of an earlier test that linger (TIME_WAIT) are in nobody's way.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.bind(("127.0.0.1", port))
         except OSError:
