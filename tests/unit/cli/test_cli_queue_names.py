@@ -7,13 +7,14 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from estafeta.cli import main
-from queue_home import GREYLISTED, LATER, NOTICE, OFFER, REFUSED, URGENT, make_home
+from queue_home import GREYLISTED, LATER, NOTICE, NOW_MS, OFFER, REFUSED, URGENT, make_home
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -32,7 +33,8 @@ def home(template: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def call(home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
-    """Be the program of that name."""
+    """Be the program of that name, by the clock of the home."""
+    monkeypatch.setattr(time, "time", lambda: NOW_MS / 1000)
     monkeypatch.setenv("ESTAFETA_HOME", str(home))
 
     def call(name: str, *arguments: str, stdin: str = "") -> tuple[int, str, str]:

@@ -26,9 +26,9 @@ def test_what_is_no_span(text: str) -> None:
 
 def test_a_clock_of_its_own() -> None:
     clock = LabClock()
-    assert abs(clock() - time.time()) < 1
+    assert abs(clock() - time.time()) < 60
     clock.jump("4d")
-    assert abs(clock() - time.time() - 345_600) < 1
+    assert abs(clock() - time.time() - 345_600) < 60
     assert clock.jumps == 1
     with pytest.raises(EstafetaError, match="hundred years"):
         clock.jump(1e12)
