@@ -70,4 +70,4 @@ class Content:
     @cached_property
     def parts(self) -> Parts:
         """The parts, decoded, within the limits of `policy.parts`."""
-        return read_parts(self.header, self.pieces)
+        return read_parts(self.header, self.pieces, size=self.size)

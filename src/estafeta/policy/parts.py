@@ -20,7 +20,8 @@ from estafeta.mail.headers import find_header_end
 from estafeta.mail.scan import MessageScanner, MessageSummary, ScanLimits
 from estafeta.mail.structure import Part as Place
 from estafeta.mail.structure import parse_structure
-from estafeta.policy.archives import SLOWNESS, Format, Member, find_format, read_members
+from estafeta.policy.archive_members import Member, Unpacked
+from estafeta.policy.archives import Format, find_format, read_members
 
 #: Leaves of the message, without what is in archives. Digests of mailing lists stay under 300.
 MAX_PARTS = 1000
@@ -28,14 +29,17 @@ MAX_PARTS = 1000
 MAX_DEPTH = 20
 #: Archives in each other. People do two (a .tar.gz); four is already a sign of something.
 MAX_ARCHIVE_DEPTH = 4
-#: Files in all archives of a message together. Office documents have some tens.
+#: Files and folders in all archives of a message together. Office documents have some tens.
 MAX_MEMBERS = 1000
 #: Kept of one part, decoded: rules and words are found in its beginning.
 MAX_PART_OCTETS = 1 << 20
 #: An archive is read up to here for what is in it: a zip's directory stands at its end.
 MAX_ARCHIVE_OCTETS = 8 << 20
-#: Decoded and unpacked in all: some 100 ms of work at worst.
+#: Decoded and unpacked in all: some 100 ms of work at worst. What is read without any coming of it counts as well.
 MAX_TOTAL_OCTETS = 16 << 20
+#: ... and of a small message no more than this and twice MAX_RATIO times its size (a .tar.gz is unpacked, and its
+#: files are decoded once more): it is looked at between others.
+SMALL_TOTAL_OCTETS = 256 << 10
 #: Unpacked octets for one that is packed. Text packs to a fifth, logs to a fiftieth; bombs reach 1000.
 MAX_RATIO = 100
 #: ... except for so many, which cost nothing.
@@ -98,10 +102,16 @@ class Parts(tuple[Part, ...]):
         return made
 
 
-def read_parts(header: bytes, pieces: Callable[[], Iterator[bytes]], summary: MessageSummary | None = None) -> Parts:
-    """The leaves of a message. `pieces` gives the body, as in `Content`; `summary` is that of the scan, of the same
-    message, whatever fields were put in front since. Never raises."""
-    reader = _Reader()
+def read_parts(
+    header: bytes,
+    pieces: Callable[[], Iterator[bytes]],
+    summary: MessageSummary | None = None,
+    *,
+    size: int = MAX_TOTAL_OCTETS,
+) -> Parts:
+    """The leaves of a message of `size` octets. `pieces` gives the body, as in `Content`; `summary` is that of the
+    scan, of the same message, whatever fields were put in front since. Never raises."""
+    reader = _Reader(room=min(MAX_TOTAL_OCTETS, SMALL_TOTAL_OCTETS + 2 * size * MAX_RATIO))
     reader.read(header, pieces, summary)
     return Parts.of(reader.parts, reader.beyond)
 
@@ -198,8 +208,9 @@ class _Reader:
             out += decoder.close()
         return self._charge(bytes(out[:most]), len(out) <= most)
 
-    def _charge(self, octets: bytes, complete: bool, cost: int = 1) -> tuple[bytes, bool]:
-        self.room = max(0, self.room - len(octets) * cost)
+    def _charge(self, octets: bytes, complete: bool, cost: int = 0) -> tuple[bytes, bool]:
+        """Take what was made from the room, or what it cost to make it where that is more."""
+        self.room = max(0, self.room - max(len(octets), cost))
         if not complete and not self.room:
             self.beyond.add("octets")
         return octets, complete
@@ -242,38 +253,58 @@ class _Reader:
         self.parts[place] = part._replace(archive=state)
 
     def _members(self, part: Part, found: Format, octets: bytes, depth: int, archives: int) -> Archive:
-        state, said = Archive.LEFT if octets[:4] != b"PK\5\6" else Archive.OPEN, 0
+        # These two may be empty without being damaged.
+        empty = found is Format.TNEF or octets.startswith(b"PK\5\6")
+        state, said = Archive.OPEN if empty else Archive.LEFT, 0
         for member in read_members(found, octets, part.name):
             if self.members >= MAX_MEMBERS:
                 self.beyond.add("members")
                 break
             self.members += 1
+            state = _state_with(state, member)
+            if member.name.endswith("/"):
+                continue
             said += member.said
             if said > max(BOMB_OCTETS, len(octets) * MAX_RATIO):
                 self.beyond.add("bomb")
-            path = f"{part.path}/{member.name}"[:1000]
-            media = _TYPES.guess_type(member.name.rpartition("/")[2], strict=False)[0] or "application/octet-stream"
+            inner = _part_of(part, member)
             if member.encrypted:
-                state = Archive.ENCRYPTED
-                self.parts.append(Part(media, member.name, path, b"", complete=False, attached=True))
+                self.parts.append(inner)
                 continue
-            state = state if state is Archive.ENCRYPTED else Archive.OPEN
-            unpacked, complete = self._unpack(member, SLOWNESS.get(found, 1))
-            self._file(Part(media, member.name, path, unpacked, complete, attached=True), depth, archives)
+            unpacked, complete = self._unpack(member)
+            self._file(inner._replace(octets=unpacked, complete=complete), depth, archives)
         return state
 
-    def _unpack(self, member: Member, cost: int) -> tuple[bytes, bool]:
+    def _unpack(self, member: Member) -> tuple[bytes, bool]:
         fair = max(FREE_OCTETS, member.packed * MAX_RATIO)
-        most = min(MAX_PART_OCTETS, self.room // cost, fair)
-        octets, complete = self._charge(*member.read(most), cost) if most else (b"", False)
+        most = min(MAX_PART_OCTETS, self.room // member.slowness, fair)
+        octets, complete = self._charge_unpacked(member, member.read(most) if most > 0 else Unpacked(b"", False))
         if not complete and len(octets) == fair:
             self.beyond.add("ratio")
-        elif not complete and not most:
+        elif not complete and most <= 0:
             self.beyond.add("octets")
         elif not complete and len(octets) == MAX_PART_OCTETS and find_format(octets):
-            most = min(MAX_ARCHIVE_OCTETS, self.room // cost, fair)
-            octets, complete = self._charge(*member.read(most), cost)
+            most = min(MAX_ARCHIVE_OCTETS, self.room // member.slowness, fair)
+            octets, complete = self._charge_unpacked(member, member.read(most))
         return octets, complete
+
+    def _charge_unpacked(self, member: Member, found: Unpacked) -> tuple[bytes, bool]:
+        cost = max(len(found.octets), found.taken) * member.slowness
+        return self._charge(found.octets, found.complete, cost)
+
+
+def _state_with(state: Archive, member: Member) -> Archive:
+    """The state of an archive that has this member, too: what nobody can look into is told."""
+    if member.encrypted or state is Archive.ENCRYPTED:
+        return Archive.ENCRYPTED
+    return Archive.UNSUPPORTED if not member.readable or state is Archive.UNSUPPORTED else Archive.OPEN
+
+
+def _part_of(archive: Part, member: Member) -> Part:
+    """A member, without its octets."""
+    media = _TYPES.guess_type(member.name.rpartition("/")[2], strict=False)[0] or "application/octet-stream"
+    path = f"{archive.path}/{member.name}"[:1000]
+    return Part(media, member.name, path, complete=False, attached=True, other_name=member.other_name)
 
 
 def _scan(header: bytes, pieces: Iterator[bytes]) -> MessageSummary:

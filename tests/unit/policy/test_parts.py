@@ -2,7 +2,6 @@
 
 import bz2
 import gzip
-import io
 import lzma
 import random
 import tarfile
@@ -10,6 +9,7 @@ import zipfile
 from email.message import EmailMessage
 
 import pytest
+from archive_kit import mail_with, parts_of, tarred, zipped
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,38 +17,7 @@ from estafeta.mail.scan import MessageScanner
 from estafeta.policy import parts as limits
 from estafeta.policy.archives import Format, find_format, read_members
 from estafeta.policy.content import Content
-from estafeta.policy.parts import Archive, Part, Parts, read_parts
-
-
-def parts_of(message: bytes) -> Parts:
-    return Content.of(message).parts
-
-
-def mail_with(name: str, octets: bytes) -> bytes:
-    message = EmailMessage()
-    message["Subject"] = "Report"
-    message.set_content("Please see attached.\n")
-    message.add_attachment(octets, maintype="application", subtype="octet-stream", filename=name)
-    return message.as_bytes().replace(b"\n", b"\r\n")
-
-
-def zipped(*files: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", method) as archive:
-        for name, octets in files:
-            archive.writestr(name, octets)
-    return out.getvalue()
-
-
-def tarred(*files: tuple[str, bytes], form: int = tarfile.GNU_FORMAT) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=form) as archive:
-        for name, octets in files:
-            entry = tarfile.TarInfo(name)
-            entry.size = len(octets)
-            archive.addfile(entry, io.BytesIO(octets))
-    return out.getvalue()
-
+from estafeta.policy.parts import Archive, Part, read_parts
 
 ALTERNATIVE = (
     b"From: ana@example.test\r\nContent-Type: multipart/alternative; boundary=xyz\r\n\r\n--xyz\r\n"
@@ -181,7 +150,7 @@ def test_a_zip_without_its_directory_is_read_from_the_front():
 
 def test_a_zip_behind_a_program_is_found_by_its_directory():
     whole = b"PK\3\4junk" + zipped(("x.exe", b"MZ"))
-    assert [member.read(9) for member in read_members(Format.ZIP, whole)] == [(b"MZ", True)]
+    assert [member.read(9)[:2] for member in read_members(Format.ZIP, whole)] == [(b"MZ", True)]
 
 
 def test_a_damaged_archive_is_one_that_was_left():
