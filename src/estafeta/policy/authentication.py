@@ -19,11 +19,12 @@ from estafeta.policy.points import points_of
 from estafeta.policy.verdict import Verdict, passed, rejected, scored
 from estafeta.trust import arc, dkim, dmarc
 from estafeta.trust.arc import ArcResult, ChainStatus
+from estafeta.trust.authresults import MethodResult, parse_auth_results
 from estafeta.trust.canonical import BodyDigest, BodyKey, hash_bodies
 from estafeta.trust.dkim import DkimResult, DkimWord
 from estafeta.trust.dkimkeys import KeyCache
 from estafeta.trust.dmarc import DmarcOutcome, DmarcResult
-from estafeta.trust.dmarcauthors import author_domains
+from estafeta.trust.dmarcauthors import author_domains, normal_domain
 from estafeta.trust.dmarcrecord import Policy
 from estafeta.trust.fields import Fields as SignedFields
 from estafeta.trust.iprev import ClientName, IprevStatus, find_client_name
@@ -147,9 +148,11 @@ async def _hashed(
 
 async def find_dmarc(resolver: Lookups, draw: Draw, facts: Facts, settings: Settings) -> DmarcResult:
     """Evaluate DMARC from what SPF and DKIM found."""
-    spf = spf_of(facts)
+    spf, authors = spf_of(facts), _content(facts).fields.raw("from")
+    large = sum(map(len, authors)) > _INLINE_BYTES
+    read = await asyncio.to_thread(author_domains, authors) if large else author_domains(authors)
     return await dmarc.evaluate(
-        author_domains(_content(facts).fields.raw("from")).domains,
+        read.domains,
         (str(spf.result), spf.domain) if spf is not None else ("none", ""),
         [(str(one.word), one.domain) for one in dkim_of(facts)],
         resolver,
@@ -244,11 +247,31 @@ def judge_dmarc(facts: Facts, settings: Settings) -> Sequence[Verdict]:
 
 
 def trusted_sealer(facts: Facts, settings: Settings) -> str:
-    """The domain of a believed server whose seal says that DMARC passed there (RFC 8617 7.2.1); "" for none."""
-    result = arc_of(facts)
-    if result is None or result.status is not ChainStatus.PASS:
+    """The domain of a believed server whose seal says that DMARC passed there for this author (RFC 8617 7.2.1); "" for
+    none.
+
+    A chain holds whatever later sealers changed of the message, From included. So they must be believed as well, unless
+    the message is unchanged since (RFC 8617 9: seals say who, not that it is true)."""
+    result, dmarc = arc_of(facts), dmarc_of(facts)
+    if result is None or result.status is not ChainStatus.PASS or dmarc is None:
         return ""
-    for one in result.sets:
-        if one.domain in settings.dmarc.trusted_sealers and "dmarc=pass" in one.results.replace(" ", "").lower():
+    later_believed = True
+    for one in reversed(result.sets):
+        if not later_believed and one.instance < result.oldest_pass:
+            break
+        believed = one.domain in settings.dmarc.trusted_sealers
+        if believed and _says_pass(one.results, dmarc.domain):
             return one.domain
+        later_believed = later_believed and believed
     return ""
+
+
+def _says_pass(results: str, domain: str) -> bool:
+    """Whether all that results say about DMARC is that it passed for this domain."""
+    read = parse_auth_results(results.encode())
+    said = [one for one in read.results if one.method == "dmarc"] if read is not None else []
+    return bool(said) and all(one.result == "pass" and domain in _authors(one) for one in said)
+
+
+def _authors(result: MethodResult) -> list[str]:
+    return [normal_domain(value) for ptype, name, value in result.properties if (ptype, name) == ("header", "from")]

@@ -85,9 +85,11 @@ def expand(string: MacroString, values: Values) -> str | None:
 def shorten_name(name: str) -> str:
     """RFC 7208 7.3: a name above 253 characters loses labels on its left until it fits; the final dot goes first."""
     name = name.removesuffix(".")
-    while len(name) > _MOST_NAME and "." in name:
-        name = name.partition(".")[2]
-    return name
+    if len(name) <= _MOST_NAME:
+        return name
+    # In one step: macros make half a megabyte of labels of one record.
+    dot = name.find(".", len(name) - _MOST_NAME - 1)
+    return name[dot + 1 :] if dot >= 0 else name.rpartition(".")[2]
 
 
 def _parse(text: str, pattern: re.Pattern[str], forbidden: frozenset[str]) -> MacroString:

@@ -21,7 +21,7 @@ from estafeta.policy.dmarc_values import DmarcFacts, Signature, decode_facts, en
 from estafeta.policy.judgement import Judgement
 from estafeta.policy.verdict import deferred, passed, rejected, scored
 from estafeta.storage.commit import Item
-from estafeta.trust.arc import ArcResult, ChainStatus
+from estafeta.trust.arc import ArcResult, ArcSet, ChainStatus
 from estafeta.trust.dkim import DkimResult, DkimWord
 from estafeta.trust.dmarc import DmarcOutcome, Override
 
@@ -95,7 +95,7 @@ def test_what_was_done_and_why_not_what_is_asked_for(base, verdict, apply, expec
 
 def test_a_believed_sealer_is_named(base):
     facts = facts_of(result(outcome=DmarcOutcome.FAIL))
-    sealer = type("Set", (), {"domain": "lists.test", "results": "dmarc=pass"})
+    sealer = ArcSet(1, "lists.test", "s", "mx.lists.test; dmarc=pass header.from=example.org")
     facts.found["arc"] = ArcResult(ChainStatus.PASS, sets=(sealer,))
     source = settings(dmarc={"reports": True, "trusted_sealers": ["lists.test"]})
     learn(base, (facts, passed()._replace(check="dmarc")), source=source)

@@ -14,7 +14,7 @@ from estafeta.policy.dmarc_failures import MAX_DAILY, MAX_HOURLY, MAX_HOURLY_ALL
 from estafeta.policy.judgement import Judgement
 from estafeta.policy.verdict import Verdict, deferred, discarded, passed, quarantined, rejected
 from estafeta.protocols.smtp.limits import Mode
-from estafeta.trust.arc import ArcResult, ChainStatus
+from estafeta.trust.arc import ArcResult, ArcSet, ChainStatus
 from estafeta.trust.dkim import DkimResult, DkimWord
 from estafeta.trust.dmarc import DmarcOutcome, DmarcResult
 from estafeta.trust.spf import SpfResult
@@ -141,7 +141,9 @@ def test_a_person_may_say_that_it_is_one():
 
 def test_none_of_these():
     many = [(Address("ana", f"{n}.test"), Resolution(Status.LOCAL)) for n in range(21)]
-    sealed = ArcResult(ChainStatus.PASS, sets=(_seal("lists.test"),))
+    sealed = ArcResult(
+        ChainStatus.PASS, sets=(ArcSet(1, "lists.test", "s", "lists.test; dmarc=pass header.from=example.org"),)
+    )
     site = Site(dmarc={"failure_reports": True, "trusted_sealers": ["lists.test"]})
     site.learn(sender=None)
     site.learn(None, deferred("Later", "why"))
@@ -154,12 +156,6 @@ def test_none_of_these():
     assert site.learn() == 1
     at = Site(dmarc={"failure_reports": True, "reports_address": "ana@here.test"})
     assert at.learn() == 0
-
-
-def _seal(domain: str):
-    from types import SimpleNamespace
-
-    return SimpleNamespace(domain=domain, results="lists.test; dmarc=pass")
 
 
 # What it says

@@ -67,6 +67,7 @@ def test_what_comes_near_is_read_the_same(document):
 
 
 LAUGHS = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]>'
+MANY = " ".join(f"a{number}=''" for number in range(1000))
 REFUSED = {
     "empty": "",
     "not XML": "hello",
@@ -85,6 +86,7 @@ REFUSED = {
     "a codec that is none of text": DOCUMENT.replace('"1.0"?', '"1.0" encoding="zlib"?'),
     "deep": "<feedback>" + "<a>" * 10_000,
     "many elements": "<feedback>" + "<a/>" * 600_000,
+    "many attributes": DOCUMENT.replace("<row>", f"<a {MANY}/>" * 600 + "<row>"),
 }  # fmt: skip
 
 

@@ -140,6 +140,12 @@ def test_long_names_lose_labels_on_their_left() -> None:
     assert shorten_name("a." * 126 + "b") == "a." * 126 + "b"
     assert shorten_name("long." + "a." * 126 + "b.") == "a." * 126 + "b"
     assert shorten_name("x" * 300) == "x" * 300
+    assert shorten_name("a." + "x" * 300) == "x" * 300
+
+
+def test_names_that_macros_blow_up_are_shortened_at_once() -> None:
+    # A label at a time this takes many minutes.
+    assert shorten_name("a." * 4_000_000 + "b") == "a." * 126 + "b"
 
 
 SELECTED = [
