@@ -1,4 +1,4 @@
-"""Of which messages a failure report is made (RFC 7489 7.3), and what is kept of them: pure.
+"""Of which messages a failure report is made (RFC 7489 7.3, RFC 9991), and what is kept of them: pure.
 
 None is made of mail whose sender is null, of mail that says that a machine wrote it, and of reports: whoever answers
 reports with reports does so for ever. None of what is put off (it comes again), of what a believed forwarder vouches
@@ -41,8 +41,8 @@ def is_due(facts: Facts, result: DmarcResult, judgement: Judgement, settings: Se
 
 
 def _is_asked_for(facts: Facts, result: DmarcResult) -> bool:
-    """RFC 7489 6.3 `fo`, `rf`. Of mail that passes there are no reports, whatever `fo` says: 1, d and s would tell of
-    the mail of honest users."""
+    """RFC 7489 6.3 `fo`, `rf`; RFC 9991 2: never where `psd=y`. Of mail that passes there are no reports, whatever `fo`
+    says: 1, d and s would tell of the mail of honest users."""
     record = result.record
     if result.outcome is not DmarcOutcome.FAIL or record is None or not record.ruf or not record.afrf:
         return False
@@ -68,7 +68,7 @@ def _is_of_a_machine(facts: Facts) -> bool:
 
 def failure_of(facts: Facts, content: Content, result: DmarcResult, judgement: Judgement, authserv_id: str) -> Failure:
     """What is kept of the message."""
-    spf = spf_of(facts)
+    spf, results = spf_of(facts), method_results(facts)
     domains = {one.domain.lower() for one, _ in facts.recipients}
     return Failure(
         policy_domain=result.policy_domain,
@@ -78,13 +78,25 @@ def failure_of(facts: Facts, content: Content, result: DmarcResult, judgement: J
         arrived=facts.now,
         sender=str(facts.sender or ""),
         spf_domain=_spf_domain(facts, spf),
-        results=encode_auth_results(authserv_id, method_results(facts)),
+        dmarc=encode_auth_results(authserv_id, [one for one in results if one.method == "dmarc"]),
+        results=encode_auth_results(authserv_id, results),
         delivery=_delivery(judgement),
-        aligned=tuple(name for name, yes in (("dkim", result.dkim_aligned), ("spf", result.spf_aligned)) if yes),
+        failed=_failed(facts, result, spf),
         dkim=_signature(facts, result),
         header=content.header[: MAX_HEADER_OCTETS + 1],
         recipients=tuple(domains | {domain_key(one) for one in domains}),
     )
+
+
+def _failed(facts: Facts, result: DmarcResult, spf: SpfResult | None) -> tuple[str, ...]:
+    """The methods that failed for a domain of the author (RFC 9991 4)."""
+    record, failed = result.record, []
+    strict_dkim, strict_spf = (record.strict_dkim, record.strict_spf) if record is not None else (False, False)
+    if any(one.word in _DKIM_FAILED and result.is_aligned(one.domain, strict=strict_dkim) for one in dkim_of(facts)):
+        failed.append("dkim")
+    if spf is not None and spf.result in _SPF_FAILED and result.is_aligned(spf.domain, strict=strict_spf):
+        failed.append("spf")
+    return tuple(failed)
 
 
 def _spf_domain(facts: Facts, spf: SpfResult | None) -> str:
@@ -101,11 +113,11 @@ def _delivery(judgement: Judgement) -> str:
 
 
 def _signature(facts: Facts, result: DmarcResult) -> DkimFailure | None:
-    """The one that could have made it pass, if any (RFC 7489 7.3.1 wants one of a signed message)."""
+    """The one that could have made it pass, if any: RFC 9991 4 wants one that failed for a domain of the author, RFC
+    7489 7.3.1 one of any signed message."""
 
     def order(one: DkimResult) -> tuple[bool, bool]:
-        within = one.domain == result.organization or one.domain.endswith(f".{result.organization}")
-        return one.domain != result.domain, not within
+        return one.domain != result.domain, not result.is_aligned(one.domain)
 
     found = [one for one in dkim_of(facts) if one.word is not DkimWord.NONE and one.domain]
     chosen = min(found, key=order, default=None)

@@ -1,7 +1,8 @@
-"""The report on one message that failed DMARC (RFC 7489 7.3, in the format of RFC 6591 and 5965): pure.
+"""The report on one message that failed DMARC (RFC 9991, before it RFC 7489 7.3, in the format of RFC 6591 and 5965):
+pure.
 
-Three parts: words for people, the fields of the report, and the header of the message without its recipients. Nothing
-of the body, which RFC 6591 lets a reporter leave out.
+Three parts: words for people, the fields of the report, and the header of the message without its recipients, our own
+results in front of it as in the example of RFC 9991. Nothing of the body, which RFC 6591 3.1 lets a reporter leave out.
 """
 
 from collections.abc import Sequence
@@ -28,8 +29,9 @@ class DkimFailure(NamedTuple):
 
 class Failure(NamedTuple):
     """What is kept of a message until its report is sent. `arrived` in epoch seconds; `domain` that of the author;
-    `results` our Authentication-Results field with its CRLF; `delivery` a word of RFC 6591 3.2.2; `header` as it came,
-    its beginning; `recipients`: their domains."""
+    `dmarc`, `results` our Authentication-Results field with its CRLF, on DMARC alone and on all; `delivery` a word of
+    RFC 6591 3.2.2; `failed`: methods of Identity-Alignment; `header` as it came, its beginning; `recipients`: their
+    domains."""
 
     policy_domain: str
     ruf: tuple[ReportUri, ...]
@@ -38,9 +40,10 @@ class Failure(NamedTuple):
     arrived: float
     sender: str
     spf_domain: str
+    dmarc: bytes
     results: bytes
     delivery: str
-    aligned: tuple[str, ...]
+    failed: tuple[str, ...]
     dkim: DkimFailure | None
     header: bytes
     recipients: tuple[str, ...]
@@ -63,7 +66,8 @@ def encode_failure(failure: Failure, spf_record: str | None, letter: Letterhead)
     boundary = f"=_dmarc_{letter.unique}"
     lines = [
         f"From: {letter.sender}",
-        f"To: {', '.join(letter.receivers)}",
+        # Each on a line of its own: five of them may be longer than a line can be (RFC 5322 2.1.1).
+        "To: " + ",\r\n ".join(letter.receivers),
         f"Date: {format_date(letter.now).decode('ascii')}",
         f"Message-ID: <dmarc.{letter.unique}@{letter.hostname}>",
         f"Subject: DMARC failure report for {failure.domain}",
@@ -89,12 +93,14 @@ def encode_failure(failure: Failure, spf_record: str | None, letter: Letterhead)
         "",
     ]
     head = "\r\n".join([*lines, ""]).encode("ascii", "replace")
-    return head + redaction.header(failure.header) + f"\r\n--{boundary}--\r\n".encode("ascii")
+    return head + redaction.header(failure.results + failure.header) + f"\r\n--{boundary}--\r\n".encode("ascii")
 
 
 def _fields(failure: Failure, spf_record: str | None, redaction: Redaction) -> list[str]:
-    """RFC 5965 3.1, RFC 6591 3.1 and 3.2, RFC 7489 7.3.1."""
-    results = failure.results.decode("ascii", "replace").rstrip("\r\n").split("\r\n")
+    """RFC 5965 3.1 and 3.2, RFC 6591 3.1 and 3.2, RFC 9991 4. Left out: the canonical forms of what was signed, which
+    hold what the redaction takes away; Original-Rcpt-To; Reporting-MTA, which Authentication-Results says."""
+    # RFC 6591 3.1: of a single method.
+    results = failure.dmarc.decode("ascii", "replace").rstrip("\r\n").split("\r\n")
 
     def value(text: str) -> str:
         return redaction.text(text)[:_MAX_VALUE]
@@ -110,7 +116,8 @@ def _fields(failure: Failure, spf_record: str | None, redaction: Redaction) -> l
         f"Arrival-Date: {format_date(failure.arrived).decode('ascii')}",
         f"Reported-Domain: {value(failure.domain)}",
         f"Delivery-Result: {failure.delivery}",
-        f"Identity-Alignment: {', '.join(failure.aligned) or 'none'}",
+        # RFC 9991 4: methods that failed for a domain of the author; in RFC 7489 7.3.1 those that did not: none, ever.
+        f"Identity-Alignment: {', '.join(failure.failed) or 'none'}",
     ]
     if failure.dkim is not None:
         # RFC 6376 3.5: without i= it is the whole domain.

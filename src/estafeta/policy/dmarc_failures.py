@@ -1,4 +1,4 @@
-"""Failure reports of one worker (RFC 7489 7.3): noted by a learner, limited, and sent some seconds later.
+"""Failure reports of one worker (RFC 7489 7.3, RFC 9991): noted by a learner, limited, and sent some seconds later.
 
 No session waits for them. What waits is in memory alone: a worker that stops or dies loses it, at most `MAX_WAITING`
 reports, and nothing goes twice.

@@ -85,8 +85,7 @@ def _chosen(found: Sequence[DkimResult], result: DmarcResult) -> tuple[Signature
     """RFC 9990 3.1.3: those that pass before others, and of these the nearest to the author."""
 
     def order(one: Signature) -> tuple[bool, bool, bool]:
-        within = one.domain == result.organization or one.domain.endswith(f".{result.organization}")
-        return one.result != "pass", one.domain != result.domain, not within
+        return one.result != "pass", one.domain != result.domain, not result.is_aligned(one.domain)
 
     signatures = [
         Signature(one.domain[:MAX_NAME], one.selector[:_MAX_SELECTOR], str(one.word))

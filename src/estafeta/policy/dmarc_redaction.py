@@ -4,6 +4,8 @@ Fields that name recipients keep their name only. Elsewhere addresses in the dom
 part, also where they are written as in bounce addresses (`ana=example.org`) or hidden in encoded words, and `for` in
 Received loses its address. What a sender hides otherwise (a number, a checksum, a name in the subject) stays.
 
+RFC 6590 recommends keyed hashes, for readers who want to know which complaints are of one person; ours are not to know.
+
 What comes out is ASCII with CRLF, whatever came in.
 """
 

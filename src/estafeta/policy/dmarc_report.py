@@ -156,7 +156,8 @@ def encode_message(report: AggregateReport, sender: str, receivers: Sequence[str
     packed = encodebytes(gzip.compress(report.document, mtime=report.begin_seconds)).decode("ascii")
     lines = [
         f"From: {sender}",
-        f"To: {', '.join(receivers)}",
+        # Each on a line of its own: five of them may be longer than a line can be (RFC 5322 2.1.1).
+        "To: " + ",\r\n ".join(receivers),
         f"Date: {date}",
         f"Message-ID: {message_id}",
         f"Subject: Report Domain: {report.domain}",

@@ -69,6 +69,13 @@ class DmarcResult:
     record: DmarcRecord | None = None
     discovery: Discovery = Discovery.PSL
 
+    def is_aligned(self, domain: str, *, strict: bool = False) -> bool:
+        """Whether a domain that a signature or SPF is about is the author's, or of its organization (RFC 7489 3.1)."""
+        if domain == self.domain:
+            return bool(domain)
+        within = domain == self.organization or domain.endswith(f".{self.organization}")
+        return within and bool(self.organization) and not strict
+
     @property
     def rua(self) -> tuple[ReportUri, ...]:
         """Where aggregate reports are wanted; those of other organizations are to be asked first (`find_receivers`)."""

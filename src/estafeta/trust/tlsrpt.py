@@ -155,7 +155,7 @@ def encode_message(report: Report, sender: str, receivers: Sequence[str], date: 
     packed = encodebytes(gzip.compress(report.document, mtime=int(report.start.timestamp()))).decode("ascii")
     lines = [
         f"From: {sender}",
-        f"To: {', '.join(receivers)}",
+        "To: " + ",\r\n ".join(receivers),
         f"Date: {date}",
         f"Message-ID: {message_id}",
         f"Subject: Report Domain: {report.domain}",

@@ -249,8 +249,7 @@ def passed_on(body: bytes = BODY, auth: str = "dmarc=fail header.from=example.co
         (forwarded(auth="dmarc=pass header.from=example.org"), "list.test", Action.REJECT, "pass"),
         (forwarded(auth="dmarc=pass"), "list.test", Action.REJECT, "pass"),
         # What a stranger had put there.
-        (forwarded(auth='spf=pass smtp.mailfrom="dmarc=pass header.from=example.com"; dmarc=fail header.from=example.com'),
-         "list.test", Action.REJECT, "pass"),
+        (forwarded(auth=f'spf=none smtp.mailfrom="{PASSED}"@bad.test; dmarc=fail'), "list.test", Action.REJECT, "pass"),
         (forwarded(auth="spf=none smtp.mailfrom=dmarc=pass@evil.test; dmarc=fail"), "list.test", Action.REJECT, "pass"),
         (forwarded(auth=f"{PASSED}; dmarc=fail header.from=example.com"), "list.test", Action.REJECT, "pass"),
         # A later sealer who is not believed, and has changed the message, or has not.

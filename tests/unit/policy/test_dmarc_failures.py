@@ -15,6 +15,7 @@ from estafeta.policy.judgement import Judgement
 from estafeta.policy.verdict import Verdict, deferred, discarded, passed, quarantined, rejected
 from estafeta.protocols.smtp.limits import Mode
 from estafeta.trust.arc import ArcResult, ArcSet, ChainStatus
+from estafeta.trust.authresults import parse_auth_results
 from estafeta.trust.dkim import DkimResult, DkimWord
 from estafeta.trust.dmarc import DmarcOutcome, DmarcResult
 from estafeta.trust.spf import SpfResult
@@ -181,7 +182,7 @@ def test_the_report():
     human, _, header = report.get_payload()
     assert human.get_content_type() == "text/plain"
     assert "192.0.2.1" in human.get_payload()
-    # RFC 5965 3.1 and 3.2: once each; RFC 6591 3.1; RFC 7489 7.3.1.
+    # RFC 5965 3.1 and 3.2: once each; RFC 6591 3.1; RFC 9991 4.
     fields = fields_of(report)
     assert [name for name in set(fields) if fields.get_all(name)[1:]] == []
     results = fields["Authentication-Results"]
@@ -195,18 +196,21 @@ def test_the_report():
         "Arrival-Date": "Tue, 14 Nov 2023 00:01:40 +0000",
         "Reported-Domain": "example.org",
         "Delivery-Result": "reject",
-        "Identity-Alignment": "none",
+        "Identity-Alignment": "dkim, spf",
         "DKIM-Domain": "example.org",
         "DKIM-Identity": "@mail.example.org",
         "DKIM-Selector": "s1",
         "SPF-DNS": 'txt : example.org :\r\n\t"v=spf1 ip4:192.0.2.9 -all"',
     }
-    assert results.startswith("mx.here.test;")
-    assert "dmarc=fail" in results
-    assert "dkim=fail" in results
+    # RFC 6591 3.1: of one method; all are in front of the header, as in the example of RFC 9991.
+    assert [one.method for one in parse_auth_results(results.encode()).results] == ["dmarc"]
     assert header.get_content_type() == "text/rfc822-headers"
     shown = email.message_from_string(header.get_payload())
-    assert shown.items() == [("From", "CEO <ceo@example.org>"), ("To", "[redacted]"), ("Subject", "Pay")]
+    (name, all_results), *rest = shown.items()
+    assert name == "Authentication-Results"
+    said = [(one.method, one.result) for one in parse_auth_results(all_results.encode()).results]
+    assert said == [("spf", "fail"), ("dkim", "pass"), ("dkim", "fail"), ("dmarc", "fail")]
+    assert rest == [("From", "CEO <ceo@example.org>"), ("To", "[redacted]"), ("Subject", "Pay")]
     content = site.posted[0][2]
     assert b"SECRET" not in content
     assert b"ana@" not in content
@@ -226,6 +230,36 @@ def test_what_became_of_it(verdicts, score, word):
     site = Site()
     site.learn(None, *verdicts, score=score)
     assert fields_of(site.report())["Delivery-Result"] == word
+
+
+@pytest.mark.parametrize(
+    ("spf", "dkim", "tags", "failed_ones"),
+    [
+        (("pass", "else.test"), [], "", "none"),
+        (("fail", "else.test"), [("fail", "else.test")], "", "none"),
+        (("softfail", "example.org"), [], "", "spf"),
+        (("none", "example.org"), [], "", "none"),
+        (("pass", "else.test"), [("fail", "mail.example.org")], "", "dkim"),
+        (("fail", "bounce.example.org"), [("policy", "example.org")], "", "dkim, spf"),
+        (("fail", "bounce.example.org"), [("fail", "mail.example.org")], "; adkim=s; aspf=s", "none"),
+        (("fail", "notexample.org"), [("pass", "example.org.test")], "", "none"),
+    ],
+)
+def test_which_methods_failed_for_the_author(spf, dkim, tags, failed_ones):
+    """RFC 9991 4 Identity-Alignment."""
+    site, dmarc = Site(), failed(f"ruf=mailto:ruf@example.org{tags}")
+    signatures = [DkimResult(DkimWord(word), "", domain, "s") for word, domain in dkim]
+    site.learn(dmarc, found={"dmarc": dmarc, "spf": SpfResult(SpfStatus(spf[0]), spf[1]), "dkim": signatures})
+    assert fields_of(site.report())["Identity-Alignment"] == failed_ones
+
+
+def test_many_receivers_make_no_long_line():
+    site = Site()
+    uris = ",".join(f"mailto:{letter * 60}@{'.'.join([letter * 60] * 3)}.example.org" for letter in "abcde")
+    site.learn(failed(f"ruf={uris}"))
+    report = site.report()
+    assert len(report["To"].split(",")) == 5
+    assert max(map(len, site.posted[0][2].split(b"\r\n"))) < 998
 
 
 def test_without_signature_and_spf_record():

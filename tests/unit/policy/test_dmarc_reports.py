@@ -93,7 +93,7 @@ def test_the_message_is_as_the_standard_wants_it():
         f"Report Domain: example.org Submitter: mx.here.test Report-ID: <{report.report_id}>"
     )
     assert parsed["Auto-Submitted"] == "auto-generated"
-    assert parsed["To"] == "a@x.test, b@x.test"
+    assert parsed["To"].split() == ["a@x.test,", "b@x.test"]
     text, attached = parsed.get_payload()
     assert "2023-11-14" in text.get_payload()
     assert attached.get_content_type() == "application/gzip"
