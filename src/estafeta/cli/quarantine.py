@@ -1,8 +1,6 @@
 """`estafeta quarantine`: mail that a filter holds, and the decision about it."""
 
-import functools
-import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -21,6 +19,7 @@ from estafeta.cli.common import (
     who,
 )
 from estafeta.cli.queuechoice import parse_ident
+from estafeta.cli.selecting import selecting
 from estafeta.cli.since import parse_moment
 
 if TYPE_CHECKING:
@@ -81,28 +80,11 @@ _PARAMETERS: dict[str, tuple[Any, Any]] = {
 }
 
 
-def _selecting(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options above; they come to it as one `Selection`, its parameter `selection`."""
-
-    @functools.wraps(command)
-    def with_options(**values: Any) -> None:
-        chosen = Selection(**{name: values.pop(name) for name in Selection._fields})
-        command(selection=chosen, **values)
-
-    own = inspect.signature(command).parameters.values()
-    shared = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
-        for name, (annotation, default) in _PARAMETERS.items()
-    ]
-    kept = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own if one.name != "selection"]
-    everything = [*kept[:1], *shared, *kept[1:]]
-    with_options.__signature__ = inspect.Signature(everything)  # type: ignore[attr-defined]
-    with_options.__annotations__ = {one.name: one.annotation for one in everything}
-    return with_options
+_with_selection = selecting(Selection, _PARAMETERS)
 
 
 @commands.command("list")
-@_selecting
+@_with_selection
 def list_held(context: typer.Context, selection: Selection, as_json: Json = False) -> None:
     """List what is held, oldest first."""
     from estafeta.journal.words import printable
@@ -186,7 +168,7 @@ def look(
 
 
 @commands.command()
-@_selecting
+@_with_selection
 def release(context: typer.Context, selection: Selection, yes: Yes = False) -> None:
     """Deliver what is held, as if it had come now."""
     from estafeta.queue.quarantine import Decision
@@ -195,7 +177,7 @@ def release(context: typer.Context, selection: Selection, yes: Yes = False) -> N
 
 
 @commands.command()
-@_selecting
+@_with_selection
 def delete(context: typer.Context, selection: Selection, yes: Yes = False) -> None:
     """Delete what is held for good. Nobody is told."""
     from estafeta.queue.quarantine import Decision

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from estafeta.cli.common import Json, Yes, confirm, show_json
-from estafeta.cli.queuechoice import Selection, parse_ident, selecting
+from estafeta.cli.queuechoice import Selection, parse_ident, with_selection
 from estafeta.cli.queuework import (
     change,
     desk_of,
@@ -46,7 +46,7 @@ Next = Annotated[str, typer.Option("--next", metavar="TIME", help="+2h, 11:00, 2
 
 
 @commands.command("list")
-@selecting
+@with_selection
 def list_queue(context: typer.Context, selection: Selection, limit: Limit = None, as_json: Json = False) -> None:
     """List what waits. A line for each message, and one for each recipient with its next try and the last reason."""
     from estafeta.cli.queuelook import Look
@@ -138,7 +138,7 @@ def next_try(
 
 
 @commands.command()
-@selecting
+@with_selection
 def retry(context: typer.Context, selection: Selection) -> None:
     """Try now, whatever the times of retry say. All (--all), some messages, a destination; what is held stays so."""
     with desk_of(context) as (desk, _):
@@ -159,7 +159,7 @@ def retry(context: typer.Context, selection: Selection) -> None:
 
 
 @commands.command()
-@selecting
+@with_selection
 def requeue(context: typer.Context, selection: Selection) -> None:
     """Route anew, and try at once. The settings count as they are now."""
     from estafeta.journal.words import hop, printable
@@ -180,14 +180,14 @@ def requeue(context: typer.Context, selection: Selection) -> None:
 
 
 @commands.command()
-@selecting
+@with_selection
 def hold(context: typer.Context, selection: Selection, priority: Priority = "") -> None:
     """Hold messages, a destination or a priority. --destination alone holds what is still to come for it, too."""
     _hold(context, selection, priority, held=True)
 
 
 @commands.command()
-@selecting
+@with_selection
 def release(context: typer.Context, selection: Selection, priority: Priority = "") -> None:
     """Let go what is held. Messages, a destination (--destination alone), or a priority."""
     _hold(context, selection, priority, held=False)
@@ -197,7 +197,7 @@ def release(context: typer.Context, selection: Selection, priority: Priority = "
 
 
 @commands.command()
-@selecting
+@with_selection
 def remove(context: typer.Context, selection: Selection, yes: Yes = False) -> None:
     """Remove messages for good. Nobody is told: `bounce` tells their senders."""
     from estafeta.queue.operating import Action
@@ -206,7 +206,7 @@ def remove(context: typer.Context, selection: Selection, yes: Yes = False) -> No
 
 
 @commands.command()
-@selecting
+@with_selection
 def bounce(context: typer.Context, selection: Selection, yes: Yes = False) -> None:
     """Send messages back to their senders. They are given up without another try."""
     from estafeta.queue.operating import Action
@@ -218,7 +218,7 @@ def bounce(context: typer.Context, selection: Selection, yes: Yes = False) -> No
 
 
 @commands.command()
-@selecting
+@with_selection
 def edit(
     context: typer.Context,
     selection: Selection,

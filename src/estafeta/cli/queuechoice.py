@@ -1,13 +1,11 @@
 """Which messages a command of `estafeta queue` means: options that many of them share, as one value."""
 
-import functools
-import inspect
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from estafeta.cli.selecting import selecting
 from estafeta.cli.since import parse_moment
 
 if TYPE_CHECKING:
@@ -102,21 +100,5 @@ _PARAMETERS: dict[str, tuple[Any, Any]] = {
 }
 
 
-def selecting(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options above; they come to it as one `Selection`, its parameter `selection`."""
-
-    @functools.wraps(command)
-    def with_options(**values: Any) -> None:
-        chosen = Selection(**{name: values.pop(name) for name in Selection._fields})
-        command(selection=chosen, **values)
-
-    own = inspect.signature(command).parameters.values()
-    shared = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
-        for name, (annotation, default) in _PARAMETERS.items()
-    ]
-    kept = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own if one.name != "selection"]
-    everything = [*kept[:1], *shared, *kept[1:]]
-    with_options.__signature__ = inspect.Signature(everything)  # type: ignore[attr-defined]
-    with_options.__annotations__ = {one.name: one.annotation for one in everything}
-    return with_options
+with_selection = selecting(Selection, _PARAMETERS)
+"""Gives a command of the queue the options above, as its parameter `selection`."""

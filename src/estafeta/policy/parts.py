@@ -51,6 +51,8 @@ BOMB_OCTETS = 100 << 20
 _LIMITS = ScanLimits(max_parts=MAX_PARTS, max_depth=MAX_DEPTH, preview_octets=0)
 _DEFECTS = {"too_many_parts": "parts", "too_deep": "depth", "header_too_big": "header"}
 _STEP = 256 << 10
+# To find the parts of a message that came as a file takes so many times as long as to unpack it, if it has thousands.
+_SCAN_COST = 2
 _CONTENT_FIELD = re.compile(rb"^content-[^\n]*(?:\n[ \t][^\n]*)*\n", re.IGNORECASE | re.MULTILINE)
 # The tables of the machine are not asked: the same message reads the same everywhere.
 _TYPES = MimeTypes()
@@ -235,6 +237,10 @@ class _Reader:
         if depth >= MAX_DEPTH:
             self.beyond.add("depth")
             return
+        if self.leaves >= MAX_PARTS:
+            self.beyond.add("parts")
+            return
+        self._charge(b"", True, _SCAN_COST * len(octets))
         end = find_header_end(octets)
         header = octets if end < 0 else octets[: end - (2 if octets[:end].endswith(b"\r\n") else 1)]
         body = b"" if end < 0 else octets[end:]

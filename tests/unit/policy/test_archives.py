@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import random
 import struct
 import tarfile
 import zipfile
@@ -173,3 +174,22 @@ def test_damaged_tars_end(damages):
         whole[at : at + len(damage)] = damage
     for member in read_members(Format.TAR, bytes(whole)):
         member.read(100)
+
+
+# Messages
+
+
+def test_messages_that_come_as_files_are_opened_as_far_as_their_parts_count(monkeypatch):
+    scanned = []
+    scan = limits._scan
+    monkeypatch.setattr(limits, "_scan", lambda header, pieces: scanned.append(1) or scan(header, pieces))
+    letter = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nhi\r\n" * 200
+    found = parts_of(mail_with("a.zip", zipped(*[(f"{n}.eml", letter) for n in range(50)])))
+    assert found.beyond == ("parts",)
+    assert len(scanned) <= 1 + limits.MAX_PARTS // 200
+
+
+def test_to_find_the_parts_of_files_counts_as_work():
+    letter = b"Subject: x\r\n\r\n" + random.Random(1).randbytes(limits.MAX_PART_OCTETS - 20)
+    found = parts_of(mail_with("a.zip", zipped(*[(f"{n}.eml", letter) for n in range(6)])))
+    assert "octets" in found.beyond

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scanner_kit import EICAR, HOSTILE, LETTER, Asked, facts_of, gone, in_loop, listening
+from scanner_kit import EICAR, HOSTILE, LETTER, Asked, answering, facts_of, gone, in_loop, listening
 
 from estafeta.directory.settings_model import Settings
 from estafeta.policy.content import Content
@@ -137,6 +137,16 @@ async def test_one_message_without_an_answer_is_a_matter_of_that_message_and_thr
         scanner = asked(place, asker)
         reasons = [(await scanner.verdict()).reason for _ in range(4)]
     assert ["moment ago" in reason for reason in reasons] == [False, False, False, True]
+
+
+@in_loop
+async def test_messages_that_a_scanner_stumbles_over_do_not_make_it_one_that_is_away() -> None:
+    asker = Asker(lambda: 100.0)
+    async with listening(answering(b"stream: Can't allocate memory ERROR\0")) as place:
+        scanner = asked(place, asker)
+        reasons = [(await scanner.verdict()).reason for _ in range(4)]
+    assert set(reasons) == {reasons[0]}
+    assert "Can't allocate memory" in reasons[0]
 
 
 @in_loop

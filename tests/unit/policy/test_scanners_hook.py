@@ -117,6 +117,7 @@ async def test_a_large_message_is_told_in_pieces_or_by_its_header_alone() -> Non
         ({"action": "score", "score": -1e9}, Verdict(Action.SCORE, "hook: score", score=-100.0)),
         ({"action": "tag", "tag": "news"}, Verdict(Action.TAG, "hook: tag", tag="news")),
         ({"action": "quarantine", "reason": "señor\r\nx"}, Verdict(Action.QUARANTINE, "hook: señor x", tag="hook")),
+        ({"action": "score", "score": 10**400}, Verdict(Action.SCORE, "hook: score", score=100.0)),
         ({"action": "discard"}, Verdict(Action.DISCARD, "hook: discard")),
         ({"action": "defer"}, Verdict(Action.DEFER, "hook: defer", "Try again later", 451, "4.7.1")),
         (

@@ -1,9 +1,10 @@
 """Asking a scanner within its time, and not asking one that is known to be away.
 
 Whatever goes wrong becomes `Absent` with a reason; a check's judge then applies what the operator chose. Nobody waits
-for a scanner that does not listen: after a connection that failed, or after `_MOST_FAILURES` questions in a row without
-an answer, it is left alone for `AWAY_SECONDS`; then one question tries again, and the others follow when that was
-answered. A single message that a scanner fails on is a matter of that message.
+for a scanner that does not listen: after a connection that failed, or after `_MOST_FAILURES` questions in a row that it
+let wait or broke off, it is left alone for `AWAY_SECONDS`; then one question tries again, and the others follow when
+that was answered. An answer that cannot be used is a matter of its message: whoever sends three that a scanner stumbles
+over must not get a fourth one past it.
 """
 
 import asyncio
@@ -86,7 +87,8 @@ class Asker:
 
     def _failed(self, name: str, place: str, state: _State, error: Exception, seconds: float) -> Absent:
         words = _words(name, error, seconds)
-        state.failures += 1
+        if not isinstance(error, AnswerError):
+            state.failures += 1
         if state.away or isinstance(error, UnreachableError) or state.failures >= _MOST_FAILURES:
             if not state.away:
                 log.warning("a scanner is away", extra={"scanner": name, "place": place, "reason": words})

@@ -290,11 +290,12 @@ def _two_texts(data: bytes) -> tuple[bytes, bytes]:
 def _wanted_macros(data: bytes) -> dict[Stage, frozenset[str]]:
     """Which macros it wants at which stage (SMFIF_SETSYMLIST): a number and names with blanks between them."""
     wanted: dict[Stage, frozenset[str]] = {}
-    while len(data) > 4:
-        place = int.from_bytes(data[:4], "big")
-        names, end, data = data[4:].partition(b"\0")
-        if not end or place >= len(_STAGES):
+    at = 0
+    while len(data) - at > 4:
+        place, end = int.from_bytes(data[at : at + 4], "big"), data.find(b"\0", at + 4)
+        if end < 0 or place >= len(_STAGES):
             raise AnswerError("it wants macros in words that cannot be read")
-        listed = names.decode("ascii", "replace").replace(",", " ").split()
+        listed = data[at + 4 : end].decode("ascii", "replace").replace(",", " ").split()
         wanted[_STAGES[place]] = frozenset(listed[:_MOST_MACROS])
+        at = end + 1
     return wanted

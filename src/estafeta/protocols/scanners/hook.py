@@ -1,10 +1,9 @@
 """The web hook: the JSON of its answer. No I/O. docs/guides/scanners.md has the whole of it, with the question's."""
 
 import json
-import math
 from typing import Any, NamedTuple
 
-from estafeta.protocols.scanners.words import AnswerError, cleaned
+from estafeta.protocols.scanners.words import AnswerError, cleaned, number_of
 
 #: One verdict in words.
 MAX_ANSWER_OCTETS = 64 << 10
@@ -52,9 +51,10 @@ def _text(said: dict[str, Any], name: str) -> str:
 def _points(value: object) -> float:
     if value is None:
         return 0.0
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    points = number_of(value, MOST_POINTS)
+    if points is None:
         raise AnswerError("'score' of its answer is no number")
-    return round(float(max(-MOST_POINTS, min(MOST_POINTS, value))), 2)
+    return round(points, 2)
 
 
 def _line(text: str) -> str:

@@ -1,10 +1,9 @@
 """rspamd: the JSON that answers /checkv2. No I/O."""
 
 import json
-import math
 from typing import Any, NamedTuple
 
-from estafeta.protocols.scanners.words import AnswerError, cleaned
+from estafeta.protocols.scanners.words import AnswerError, cleaned, number_of
 
 PATH = "/checkv2"
 PING = "/ping"
@@ -71,9 +70,4 @@ def _symbols(listed: object) -> tuple[tuple[str, float], ...]:
 
 
 def _number(value: object) -> float | None:
-    """JSON as Python reads it may be infinite, no number, or have a thousand digits."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return float(max(-_MOST_POINTS, min(_MOST_POINTS, value)))
+    return number_of(value, _MOST_POINTS)
