@@ -1,4 +1,5 @@
-"""The node's own secret: 32 octets that seal APOP secrets and key the salts of users that do not exist."""
+"""The node's own secret: 32 octets that seal what is stored to be used again (APOP secrets, passwords of smarthosts,
+private keys of DKIM) and key the salts of users that do not exist. Machines that share a database share it."""
 
 import contextlib
 import os
@@ -35,6 +36,7 @@ def _read(home: Home) -> bytes:
     if len(key) != _OCTETS:
         raise EstafetaError(
             Kind.INVALID,
-            "node.key does not hold 32 octets: restore it from a backup, or remove it and set APOP secrets anew.",
+            "node.key does not hold 32 octets: restore it from a backup or from another machine of the site. Without "
+            "it APOP secrets, passwords of smarthosts and DKIM keys have to be made anew.",
         )
     return key

@@ -195,6 +195,7 @@ def _examine_store(node: Node, found: Findings) -> int:
             _examine_brakes(site, found)
             _examine_queue(site, found)
             _examine_scanners(site, found)
+            _examine_keys(site, found)
             return site.settings.current.store.minimum_free_mib
     except EstafetaError as error:
         found.problems.append(error.public)
@@ -215,6 +216,20 @@ def _examine_queue(site: "Site", found: Findings) -> None:
     if waiting.held:
         words.append(f"{waiting.held} recipients are held")
     found.notes.append("; ".join(words) + ": see `estafeta queue summary`.")
+
+
+def _examine_keys(site: "Site", found: Findings) -> None:
+    """DKIM keys, by what DNS said when the job of the server asked it last."""
+    settings = site.settings.current
+    if not (settings.dkim.sign and settings.routing.outward):
+        return
+    from estafeta.app.signing import open_keys
+    from estafeta.directory.keywarnings import warnings
+
+    keys = open_keys(site)
+    said = warnings(keys.list_keys(), keys.locked_keys(), settings.dkim.unsigned_domains)
+    found.problems.extend(said.problems)
+    found.notes.extend(said.notes)
 
 
 def _examine_scanners(site: "Site", found: Findings) -> None:

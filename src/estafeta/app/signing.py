@@ -17,13 +17,18 @@ from estafeta.mail.address import domain_key
 _TEND_SECONDS = 600
 
 
+def open_keys(site: Site) -> SigningKeys:
+    """The keys of a site, for the command line."""
+    return SigningKeys(site.database, load_node_key(site.node.home), site.node.make_clock())
+
+
 def make_first_keys(site: Site, domain: str) -> list[StoredKey]:
     """Keys for a domain that was added just now; none where settings want none."""
     settings = site.settings.current
     name = domain_key(domain)
     if not settings.dkim.make_keys or not settings.routing.outward or name in settings.dkim.unsigned_domains:
         return []
-    keys = SigningKeys(site.database, load_node_key(site.node.home), site.node.make_clock())
+    keys = open_keys(site)
     return keys.list_keys(name) or [keys.create_key(name, one) for one in settings.dkim.algorithms]
 
 

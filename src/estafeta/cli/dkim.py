@@ -1,6 +1,6 @@
 """`estafeta dkim`: the keys that sign our mail, and the DNS records that go with them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -87,19 +87,21 @@ def show(
 
 @commands.command()
 def check(context: typer.Context, domain: AnyDomain = "", as_json: Json = False) -> None:
-    """Ask DNS about all keys, and do what is due: the exit code is 1 while something has to be done in DNS."""
+    """Ask DNS about all keys, and do what is due: the exit code is 1 while something is left for you to do."""
     import asyncio
 
     from estafeta.directory.signingkeys import KeyState, Seen
 
     with _keys_of(context) as (keys, site):
         found = asyncio.run(_ask(keys, site, domain))
+        locked = {one.dns_record.name for one in keys.locked_keys()}
     if as_json:
-        show_json([_as_json(key) for key in found])
+        show_json([_as_json(key) | {"locked": key.dns_record.name in locked} for key in found])
     else:
-        rows = [[one.dns_record.name, one.state, one.seen, _to_do(one)] for one in found]
+        rows = [[one.dns_record.name, one.state, one.seen, _to_do(one, locked)] for one in found]
         show_table(["Record", "State", "DNS", "To do"], rows, empty="There are no keys.")
-    if any(key.seen is not Seen.THERE for key in found if key.state is not KeyState.REMOVED):
+    if any(key.seen is not Seen.THERE or key.dns_record.name in locked for key in found
+           if key.state is not KeyState.REMOVED):  # fmt: skip
         raise typer.Exit(1)
 
 
@@ -161,11 +163,10 @@ def remove(
 
 @contextmanager
 def _keys_of(context: typer.Context) -> "Iterator[tuple[SigningKeys, Site]]":
-    from estafeta.app.node_key import load_node_key
-    from estafeta.directory.signingkeys import SigningKeys
+    from estafeta.app.signing import open_keys
 
     with site_of(context) as site:
-        yield SigningKeys(site.database, load_node_key(site.node.home), site.node.make_clock()), site
+        yield open_keys(site), site
 
 
 async def _ask(keys: "SigningKeys", site: "Site", domain: str) -> "list[StoredKey]":
@@ -223,9 +224,11 @@ def show_records(found: "Sequence[StoredKey]", as_json: bool = False) -> None:
         typer.echo(f"  {record.zone_line()}")
 
 
-def _to_do(key: "StoredKey") -> str:
+def _to_do(key: "StoredKey", locked: Collection[str]) -> str:
     from estafeta.directory.signingkeys import KeyState, Seen
 
+    if key.dns_record.name in locked:
+        return "this machine cannot open the key: copy node.key from the one that made it"
     if key.state is KeyState.REMOVED:
         return "take the record out of DNS" if key.seen in (Seen.THERE, Seen.OTHER) else ""
     if key.seen is Seen.THERE:

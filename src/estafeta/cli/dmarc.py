@@ -77,7 +77,10 @@ def domains(context: typer.Context, since: Since = "30d", as_json: Json = False)
         return
     show_table(
         ["Domain", "Policy", "Reports", "From", "Messages", "Passed", "Sources that fail", "Last"],
-        [(*line[:-1], time_in_words(line.last_seconds)) for line in lines],
+        [
+            (line.domain, line.policy or "unknown", *line[2:-1], time_in_words(line.last_seconds) or "never")
+            for line in lines
+        ],
         empty="There are no domains.",
     )
 

@@ -96,7 +96,3 @@ def read(
             typer.echo(f"{path}: {words}" if new else f"{path}: it was here before")
     if bad:
         raise EstafetaError(Kind.INVALID, f"{bad} of {len(files)} files were left out.")
-
-
-def _sent_words(report_id: str | None) -> str:
-    return "not sent" if report_id is None else report_id or "none wanted"

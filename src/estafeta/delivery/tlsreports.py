@@ -71,6 +71,8 @@ class TlsReporter:
                 except EstafetaError as error:
                     cause = error.private or error.public
                     log.warning("TLS report not sent", extra={"domain": domain, "cause": cause})
+                except Exception:  # one domain must not keep the others from their reports
+                    log.exception("TLS report not sent", extra={"domain": domain})
         return sent
 
     async def _send(self, domain: str, day: int, now: float) -> bool:

@@ -7,13 +7,14 @@ interrupted anywhere and run by several machines: each step is a transaction of 
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from estafeta.core.errors import EstafetaError
 from estafeta.directory.model import Clock
 from estafeta.directory.settings_dkim import Dkim
 from estafeta.directory.settings_source import SettingsSource
-from estafeta.directory.signingkeys import KeyState, Seen, SigningKeys, StoredKey, of_state
+from estafeta.directory.signingkeys import LACKING, KeyState, Seen, SigningKeys, StoredKey, of_state
 from estafeta.trust.dkimkeys import KeyRecordError, parse_key
 from estafeta.trust.lookups import Lookups, Status
 from estafeta.trust.signingkey import Algorithm
@@ -54,10 +55,11 @@ def next_steps(keys: Sequence[StoredKey], settings: Dkim, now: float, *, ours: b
 
 
 def is_asked(key: StoredKey, now: float) -> bool:
-    """Whether DNS is asked about a key now: what we wait for each time, what is in use once a day."""
-    if key.state in _SOON:
+    """Whether DNS is asked about a key now: what we wait for, and what is in use without its record, each time; else
+    once a day. A day that has not come yet was made up by a clock that was wrong."""
+    if key.state in _SOON or (key.state is KeyState.ACTIVE and key.seen is not Seen.THERE):
         return True
-    return key.state in (KeyState.ACTIVE, KeyState.REMOVED) and now - key.asked_seconds >= _DAY_SECONDS
+    return key.state in (KeyState.ACTIVE, KeyState.REMOVED) and not 0 <= now - key.asked_seconds < _DAY_SECONDS
 
 
 def _due(key: StoredKey, settings: Dkim, now: float, ours: bool) -> Step | None:
@@ -76,7 +78,7 @@ def _due(key: StoredKey, settings: Dkim, now: float, ours: bool) -> Step | None:
     elif state is KeyState.PREPARED:
         to = KeyState.PUBLISHED if key.seen is Seen.THERE else None
     else:
-        to = KeyState.PREPARED if key.seen in (Seen.MISSING, Seen.OTHER, Seen.REVOKED) else None
+        to = KeyState.PREPARED if key.seen in LACKING else None
     return None if to is None else Step(key.algorithm, key, to)
 
 
@@ -153,15 +155,15 @@ class KeyKeeper:
                 return key
             async with turns:
                 seen = await look_up(key, self._resolver)
-            if key.state is KeyState.ACTIVE and seen in (Seen.MISSING, Seen.OTHER, Seen.REVOKED):
+            if key.state is KeyState.ACTIVE and seen in LACKING and seen is not key.seen:
                 log.warning("DNS lacks the record of a DKIM key that signs", extra={"record": key.dns_record.name})
             return await asyncio.to_thread(self._note, key, seen)
 
         return list(await asyncio.gather(*map(one, keys)))
 
     def _note(self, key: StoredKey, seen: Seen) -> StoredKey:
-        self._keys.note_seen(key.domain, key.selector, seen)
-        return self._keys.get_key(key.domain, key.selector)
+        # Its state may be another by now: the step that follows finds out.
+        return replace(key, seen=seen, asked_seconds=self._keys.note_seen(key.domain, key.selector, seen))
 
     def _tend_domain(self, domain: str, keys: list[StoredKey], own: Collection[str]) -> None:
         settings = self._settings.current.dkim

@@ -37,6 +37,7 @@ TOPIC = "dkim"
 _NONCE_BYTES = 12
 # Two algorithms, each with a key in every state, and some tried by hand.
 _MAX_KEYS = 30
+_MAX_SELECTOR = 63  # the column's width
 
 
 class KeyState(StrEnum):
@@ -59,6 +60,9 @@ class Seen(StrEnum):
     REVOKED = "revoked"
     FAILED = "no answer"
 
+
+#: DNS gave an answer, and the record was not in it.
+LACKING = frozenset({Seen.MISSING, Seen.OTHER, Seen.REVOKED})
 
 #: From which states a key comes into another. PUBLISHED to PREPARED: the record has gone again.
 _BEFORE = {
@@ -157,6 +161,12 @@ class SigningKeys:
                 )
         return tuple(found)
 
+    def locked_keys(self) -> list[StoredKey]:
+        """Keys that this machine cannot open: they were made under another node.key."""
+        with self._database.read() as conn:
+            rows = conn.execute(select(dkim_keys).where(dkim_keys.c.state != KeyState.REMOVED)).all()
+        return [_stored(row) for row in rows if not self._opens(row)]
+
     # Changes
 
     def create_key(
@@ -171,6 +181,8 @@ class SigningKeys:
             if conn.execute(select(domains.c.name).where(domains.c.name == name)).first() is None:
                 raise EstafetaError(Kind.NOT_FOUND, f"{name} is not one of our domains.")
             chosen = selector.lower() or _free_selector(conn, name, algorithm, now)
+        if len(chosen) > _MAX_SELECTOR:
+            raise EstafetaError(Kind.INVALID, f"A selector has at most {_MAX_SELECTOR} characters.")
         try:
             key = SigningKey.from_pem(name, chosen, pem) if pem else SigningKey.generate(name, chosen, algorithm, bits)
         except ValueError as error:
@@ -241,11 +253,13 @@ class SigningKeys:
             where = (*_same(domain_key(domain), selector), dkim_keys.c.state == KeyState.REMOVED)
             tx.conn.execute(delete(dkim_keys).where(*where))
 
-    def note_seen(self, domain: str, selector: str, seen: Seen) -> None:
-        """What DNS said just now."""
-        values = {"seen": seen, "asked_seconds": int(self._clock())}
+    def note_seen(self, domain: str, selector: str, seen: Seen) -> int:
+        """What DNS said just now, which is returned."""
+        now = int(self._clock())
         with self._database.write() as tx:
-            tx.conn.execute(update(dkim_keys).where(*_same(domain_key(domain), selector)).values(values))
+            where = _same(domain_key(domain), selector)
+            tx.conn.execute(update(dkim_keys).where(*where).values(seen=seen, asked_seconds=now))
+        return now
 
     def _move(self, conn: Connection, domain: str, selector: str, state: KeyState) -> StoredKey:
         key = _get(conn, domain_key(domain), selector)
@@ -264,6 +278,12 @@ class SigningKeys:
         where = (*_same(key.domain, key.selector), dkim_keys.c.state == key.state)
         if conn.execute(update(dkim_keys).where(*where).values(values)).rowcount != 1:
             raise EstafetaError(Kind.EXISTS, "Someone else changed this key at this moment; look and try again.")
+
+    def _opens(self, row: Row[tuple[object, ...]]) -> bool:
+        try:
+            return bool(self._unseal(row))
+        except (InvalidTag, ValueError):
+            return False
 
     def _unseal(self, row: Row[tuple[object, ...]]) -> bytes:
         raw = b64decode(row.data)

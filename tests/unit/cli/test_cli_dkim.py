@@ -110,3 +110,23 @@ def test_what_is_not_there(run: Callable[..., tuple]) -> None:
     assert "no key with the selector" in run("dkim", "retire", "example.test", "none")[2]
     assert run("dkim", "create", "example.test", "--kind", "dsa")[0] == 2
     assert run("dkim", "create", "example.test", "--selector", "a")[0] == 2
+
+
+def test_status_says_what_is_to_be_done(run: Callable[..., tuple], home: Path, lab: LabThread) -> None:
+    def said() -> list[str]:
+        found = json.loads(run("status", "--json")[1])
+        return [one for one in (*found["problems"], *found["notes"]) if "DKIM" in one]
+
+    made = json.loads(run("dkim", "create", "example.test", "--kind", "ed25519", "--json")[1])
+    assert said() == []  # DNS was not asked yet
+    run("dkim", "check")
+    assert [one[:31] for one in said()] == ["Mail of example.test is not sig"]
+    for one in (*made, *json.loads(run("dkim", "show", "example.test", "--json")[1])):
+        publish(lab, one)
+    assert run("dkim", "check")[0] == 0
+    assert said() == []
+    # As on a machine that shares the database and has a key of its own.
+    (home / "node.key").write_bytes(bytes(32))
+    assert [one[:40] for one in said()] == ["This machine cannot open DKIM keys of ex"]
+    status, out, _ = run("dkim", "check")
+    assert (status, "copy node.key" in out) == (1, True)

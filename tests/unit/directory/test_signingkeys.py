@@ -81,7 +81,10 @@ def test_a_private_key_is_encrypted_and_bound_to_its_row(site: Any, keys: Signin
         [data] = conn.execute(select(dkim_keys.c.data).where(dkim_keys.c.selector == "other")).scalars()
     assert b"PRIVATE" not in str(data).encode()
     # Another row's key is worth nothing here, nor is one on a machine with another node.key.
-    assert SigningKeys(site.database, bytes(32), site.clock).open_active("example.org") == ()
+    elsewhere = SigningKeys(site.database, bytes(32), site.clock)
+    assert elsewhere.open_active("example.org") == ()
+    assert [one.selector for one in elsewhere.locked_keys()] == [made.selector, "other"]
+    assert keys.locked_keys() == []
     with site.database.write() as tx:
         tx.conn.execute(update(dkim_keys).where(dkim_keys.c.selector == made.selector).values(data=data))
     assert keys.open_active("example.org") == ()
@@ -122,6 +125,7 @@ def test_bad_input_is_a_sentence(keys: SigningKeys) -> None:
     cases = (
         (("elsewhere.example", ED, {}), Kind.NOT_FOUND),
         (("example.org", ED, {"selector": "no way"}), Kind.INVALID),
+        (("example.org", ED, {"selector": "long." * 13}), Kind.INVALID),
         (("example.org", RSA, {"bits": 512}), Kind.INVALID),
         (("example.org", RSA, {"pem": b"nothing"}), Kind.INVALID),
     )
@@ -217,6 +221,52 @@ def test_rotation(site: Any, keys: SigningKeys, zone: Zone, tend: Any) -> None:
     site.clock.now += DAY
     tend()
     assert tend() == {"ed20240421": "active"}
+
+
+def test_a_key_that_signs_is_asked_about_once_a_day_unless_its_record_is_gone(
+    site: Any, keys: SigningKeys, zone: Zone, tend: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    only_ed(site)
+    tend()
+    zone.publish(*keys.list_keys())
+    tend()
+    [key] = keys.list_keys()
+    zone.drop(key)
+
+    def seen() -> Seen:
+        tend()
+        return keys.get_key("example.org", key.selector).seen
+
+    site.clock.now += DAY - 1
+    assert seen() is Seen.THERE
+    site.clock.now += 1
+    assert seen() is Seen.MISSING
+    assert seen() is Seen.MISSING
+    assert [one.message for one in caplog.records[1:]] == ["DNS lacks the record of a DKIM key that signs"]
+    zone.publish(key)
+    assert seen() is Seen.THERE  # no day has to pass
+    # Asked by a clock that was wrong.
+    site.clock.now += 500 * DAY
+    keys.note_seen("example.org", key.selector, Seen.THERE)
+    site.clock.now -= 500 * DAY
+    zone.drop(key)
+    assert seen() is Seen.MISSING
+
+
+def test_a_key_that_another_forgets_while_dns_is_asked(site: Any, keys: SigningKeys, zone: Zone, tend: Any) -> None:
+    only_ed(site)
+    gone = keys.create_key("example.org", ED, selector="gone")
+    keys.erase("example.org", "gone")
+    answer = zone.txt
+
+    async def txt(name: str) -> Answer[bytes]:
+        if name == gone.dns_record.name:
+            keys.forget("example.org", "gone")
+        return await answer(name)
+
+    zone.txt = txt  # type: ignore[method-assign]
+    assert "gone" not in tend()
+    assert keys.list_keys("other.example") == []
 
 
 def test_a_successor_that_is_published_early_waits_for_its_turn(
