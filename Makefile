@@ -8,6 +8,9 @@ endif
 VENV ?= .venv
 BIN := $(VENV)/bin
 
+# The tests start servers and commands hundreds of times: what Python compiles them to is kept.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test check unit bench crashtest fuzz docs clean
 
 $(VENV)/.installed: pyproject.toml
