@@ -16,13 +16,9 @@ from estafeta.core.errors import EstafetaError, Kind
 from estafeta.core.ids import AccountId
 from estafeta.directory.service import Directory
 from estafeta.directory.settings import SiteSettings
-from estafeta.mailboxes.change import PurgeAccount, purge_account
 from estafeta.mailboxes.tables import account_state
 from estafeta.net.bus import Bus
-from estafeta.policy.senderlists import remove_account
-from estafeta.search.service import forget_account
 from estafeta.storage import migrate
-from estafeta.storage.commit import Item
 from estafeta.storage.database import Database
 
 
@@ -41,16 +37,6 @@ class Site:
         with self.database.read() as conn:
             rows = conn.execute(select(columns.account_id, columns.bytes, columns.messages)).all()
         return {AccountId(row.account_id): (row.bytes, row.messages) for row in rows}
-
-    def purge_user(self, address: str) -> int:
-        """Forget a removed user with all mail; returns how many messages went. An interrupted purge can be repeated."""
-        user = self.directory.get_removed_user(address)
-        with self.database.write() as tx:
-            [gone] = purge_account(tx, [Item(PurgeAccount(user.account_id, str(user.address)), ())])
-            remove_account(tx, user.account_id)
-        self.directory.purge_user(address)
-        forget_account(self.database, self.node.data / "search", user.account_id)
-        return int(gone)
 
 
 @contextmanager

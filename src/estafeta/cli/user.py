@@ -255,9 +255,11 @@ def restore(context: typer.Context, address: Address) -> None:
 @commands.command()
 def purge(context: typer.Context, address: Address, yes: Yes = False) -> None:
     """Forget a removed user and delete all its mail, for good."""
+    from estafeta.app.purging import purge_user
+
     confirm(f"Delete all mail of {address} for good?", yes)
     with site_of(context) as site:
-        gone = site.purge_user(address)
+        gone = purge_user(site, address)
     typer.echo(f"Purged {address}: {gone} messages deleted.")
 
 
