@@ -4,6 +4,8 @@ Status 0: done. 1: refused, not possible, or (for `status`) something is wrong. 
 correctly. 130: interrupted. A traceback is shown only with `--debug`.
 """
 
+import atexit
+import gc
 import os
 import sys
 import traceback
@@ -58,6 +60,8 @@ from estafeta.cli.familiar import programs
 from estafeta.core.errors import EstafetaError
 
 _INTERRUPTED = 130
+#: What is imported stays, and is much: Python's own 700 would look through it again and again.
+_GC_NET_ALLOCATIONS = 50_000
 
 
 def build_app() -> typer.Typer:
@@ -121,6 +125,8 @@ def build_app() -> typer.Typer:
 
 def run() -> None:
     """Entry point of the `estafeta` command, and of `sendmail`, `mailq` and others when called by their names."""
+    gc.set_threshold(_GC_NET_ALLOCATIONS, 20, 20)
+    atexit.register(gc.freeze)  # or the interpreter looks for cycles in all there is, more than once, before it goes
     if sendmail.is_called():
         sendmail.run_as_sendmail()
     if name := programs.called_name():
