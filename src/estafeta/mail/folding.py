@@ -70,17 +70,16 @@ def _clean(text: str) -> str:
     return text.replace("\0", " ") if "\0" in text else text
 
 
-def _marks(first: int, end: int, others: str = "") -> str:
-    """A character class of those with a canonical combining class."""
-    return f"[{''.join(chr(code) for code in range(first, end) if unicodedata.combining(chr(code)))}{others}]"
+def _marks(first: int, end: int) -> str:
+    """Those with a canonical combining class."""
+    return "".join(filter(unicodedata.combining, map(chr, range(first, end))))
 
 
 # Apart, because only a class within the Basic Multilingual Plane is looked up at once.
-_COMMON = _marks(0x300, 0x10000)
-_RARE = _marks(0x10000, 0x1F000)
-_MARKS, _RARE_MARKS = re.compile(f"{_COMMON}+"), re.compile(f"{_RARE}+")
+_COMMON, _RARE = _marks(0x300, 0x10000), _marks(0x10000, 0x1F000)
+_MARKS, _RARE_MARKS = re.compile(f"[{_COMMON}]+"), re.compile(f"[{_RARE}]+")
 _BEYOND = re.compile("[\U00010000-\U0010ffff]")
-_TO_BE = _marks(0x300, 0x10000, _BECOME_MARKS)
-_ANY = f"(?:{_TO_BE}|(?=[\U00010000-\U0001f000]){_RARE})"
+_TO_BE = f"[{_COMMON}{_BECOME_MARKS}]"
+_ANY = f"(?:{_TO_BE}|(?=[\U00010000-\U0001f000])[{_RARE}])"
 _LONG_RUN = re.compile(f"({_TO_BE}{{30}}){_TO_BE}+")
 _LONG_MIXED_RUN = re.compile(f"({_ANY}{{30}}){_ANY}+")
