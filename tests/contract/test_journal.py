@@ -10,7 +10,7 @@ from estafeta.core.ids import INBOX, AccountId
 from estafeta.journal import reading, receivers, writing
 from estafeta.journal.daily import daily_report, midnight_ms
 from estafeta.journal.reading import Search, find_messages, parse_wanted, read_records, scan
-from estafeta.journal.records import Code, Record, detail
+from estafeta.journal.records import Code, Record, detail, refusal
 from estafeta.journal.stats import collect
 from estafeta.journal.story import State, tell_story
 from estafeta.journal.writing import note, write_records
@@ -181,6 +181,7 @@ def found(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
         to = [f"ben{number % 3}@Example.org"]
         write(database, came(me, subject=f"Año {number}% _x", message_id=f"<{number}@x.test>", to=to))
     write(database, *(Record(ident(NOW_MS), "8C", f"late{n}@far.test", text="451") for n in range(9)))
+    write(database, refusal("550 no", "eve@there.test", "mx [192.0.2.77]", number=ident(NOW_MS), address="x@here.test"))
     return database
 
 
@@ -197,6 +198,9 @@ def numbers(database: Database, words: str, since_ms: int = 0) -> list[int]:
         ("@example.org", list(range(9, -1, -1))),
         ("late5@far.test", [0]),
         ("5@far.test", []),
+        ("eve@there.test", [0]),
+        ("192.0.2.77", [0]),
+        ("192.0.2.7", []),
         ("<3@x.test>", [3]),
         ("3@x.test", [3]),
         ("año 7", [7]),
@@ -222,11 +226,11 @@ def test_scanning_takes_each_record_once(found: Database) -> None:
     entries = [entry for page in pages for entry in page]
     keys = [(entry.message_id, entry.at_us) for entry in entries]
     assert keys == sorted(set(keys))
-    assert len(keys) == 19
+    assert len(keys) == 20
     some = [entry for page in scan(found, ident(NOW_MS + 2 * HOUR), ident(NOW_MS + 5 * HOUR)) for entry in page]
     assert len(some) == 3
     late = [entry for page in scan(found, 0, reading.NEWEST, since_us=keys[0][1] + 1) for entry in page]
-    assert len(late) == 18
+    assert len(late) == 19
 
 
 def test_stories_of_what_belongs_together(database: Database) -> None:

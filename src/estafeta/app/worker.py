@@ -11,11 +11,9 @@ import logging
 import os
 import signal
 import socket
-import ssl
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
@@ -34,10 +32,12 @@ from estafeta.app.lessons import Lessons
 from estafeta.app.listening import BACKLOG
 from estafeta.app.node_key import load_node_key
 from estafeta.app.outward import Outward
+from estafeta.app.ticker import Every, Ticker
 from estafeta.app.webbase import own_web_base
+from estafeta.app.workertls import WorkerTls
 from estafeta.app.writer import connect_writer
 from estafeta.certificates.store import CertificateStore
-from estafeta.certificates.tls import ListenerTls, TlsCertificates
+from estafeta.certificates.tls import TlsCertificates
 from estafeta.core.errors import EstafetaError
 from estafeta.directory.auth import Authenticator
 from estafeta.directory.resolver import Resolver
@@ -47,7 +47,6 @@ from estafeta.mailboxes.feed import ChangeFeed
 from estafeta.mailboxes.service import Mailboxes
 from estafeta.net import bus
 from estafeta.net.pump import Connections
-from estafeta.net.tls import TlsOffer
 from estafeta.net.watching import Tracing
 from estafeta.policy.brake import Brake
 from estafeta.protocols.smtp.limits import Mode
@@ -71,8 +70,6 @@ _MODES = {
     ServiceName.SUBMISSIONS: Mode.SUBMISSION,
     ServiceName.LMTP: Mode.LMTP,
 }
-#: The sweep of overdue sessions, the disk threshold and the loop's lag are looked at this often.
-_TICK_SECONDS = 1.0
 #: Announcements may be lost (estafeta.net.bus): versions in the database are asked this often.
 _POLL_TICKS = 5
 _FEED_TICKS = 20
@@ -196,11 +193,15 @@ class Worker:
         holder = f"{context.config.hostname}:{os.getpid()}"
         self.jobs = Jobs(self.database, chores, holder=holder)
         self.lessons = Lessons(self.mailboxes, self.writer.submit, self.settings, holder, taught=self.guard.taught)
-        self.tls = self._load_tls()
+        names = (listener.certificate for listener, _ in context.sockets)
+        self.tls = WorkerTls(CertificateStore(context.home.certificates), names, self.settings, self._use_base)
         self._web: Web | None = None
         self.services = [(listener, sock, self._service(listener)) for listener, sock in context.sockets]
         self._servers: list[asyncio.Server] = []
-        self._ticker: asyncio.Task[None] | None = None
+        parts = (self.outward, self.dmarc, self.lessons, self.guard)
+        often = (self._sweep, self.space.look, self.jobs.look, *(part.tick for part in parts))
+        seldom = (Every(_POLL_TICKS, self._poll_soon), Every(_FEED_TICKS, self._look_soon))
+        self._ticker = Ticker(loop, (*(Every(1, do) for do in often), *seldom), self._report)
         self._ear: asyncio.DatagramTransport | None = None
         self._polling: asyncio.Task[None] | None = None
         self._poll_again = False
@@ -218,7 +219,7 @@ class Worker:
         self.loop.add_signal_handler(signal.SIGTERM, self.stopped.set)
         self.loop.add_signal_handler(signal.SIGHUP, self._reload)
         self.loop.add_reader(self.context.control, self.stopped.set)
-        self._ticker = self.loop.create_task(self._tick())
+        self._ticker.start()
         self.outward.start()
         gc.collect()
         gc.freeze()
@@ -234,8 +235,7 @@ class Worker:
         for connections in everyone:
             connections.stop()
         await asyncio.gather(self._drained(everyone), self.outward.halt(self.context.config.grace_seconds))
-        if self._ticker is not None:
-            self._ticker.cancel()
+        self._ticker.stop()
         for connections in everyone:
             connections.abort()
         self.tracing.close()
@@ -267,13 +267,13 @@ class Worker:
         if not listener.implicit_tls:
             return await self.loop.create_server(service, sock=sock, backlog=BACKLOG)
         seconds = self.settings.current.tls.handshake_seconds
-        context = self.tls[listener.certificate].context
+        context = self.tls.context(listener.certificate)
         return await self.loop.create_server(
             service, sock=sock, backlog=BACKLOG, ssl=context, ssl_handshake_timeout=seconds
         )
 
     def _service(self, listener: ListenerConfig) -> AnyService:
-        offer = self._offer(listener.certificate)
+        offer = self.tls.offer(listener.certificate)
         hostname = listener.domain or self.context.config.hostname
         settings, loop = self.settings.current, self.loop
         if listener.service in WEB:
@@ -294,26 +294,8 @@ class Worker:
             self._web = Web(self.context, self.outward, self.writer.submit, self.settings, self.loop)
         return self._web
 
-    def _offer(self, certificate: str) -> TlsOffer:
-        listener_tls = self.tls[certificate]
-
-        def bindings(session: ssl.SSLObject) -> Mapping[str, bytes]:
-            found = {"tls-server-end-point": listener_tls.end_point(session)}
-            if session.version() == "TLSv1.2":
-                found["tls-unique"] = session.get_channel_binding("tls-unique") or b""
-            return {name: value for name, value in found.items() if value}
-
-        return TlsOffer(listener_tls.context, bindings)
-
-    def _load_tls(self) -> dict[str, ListenerTls]:
-        names = {listener.certificate for listener, _ in self.context.sockets}
-        certificates = self._certificates(names)
+    def _use_base(self, certificates: TlsCertificates) -> None:
         self.outward.web_base = own_web_base(self.context.config, certificates)
-        oldest = self.settings.current.tls.minimum_version
-        return {name: ListenerTls(certificates, name, minimum_version=oldest) for name in names}
-
-    def _certificates(self, names: set[str]) -> TlsCertificates:
-        return TlsCertificates.load(CertificateStore(self.context.home.certificates), names)
 
     def _heard(self, topic: str) -> None:
         """Something changed, in this process or another."""
@@ -322,10 +304,8 @@ class Worker:
         elif topic == "settings":
             self._poll_soon()
         else:
-            self.tracing.heard(topic)
-            self.outward.heard(topic)
-            self.guard.heard(topic)
-            self.lessons.heard(topic)
+            for hear in (self.tracing.heard, self.outward.heard, self.guard.heard, self.lessons.heard):
+                hear(topic)
 
     def _traceable(self) -> list[tuple[str, Connections]]:
         """What `estafeta trace` may follow."""
@@ -377,7 +357,7 @@ class Worker:
         self.outward.use()
         for _, _, service in self.services:
             service.use(settings)
-        self._use_certificates()
+        self.tls.reload()
         log.info("settings taken in")
 
     def _reload(self) -> None:
@@ -387,42 +367,18 @@ class Worker:
         except (EstafetaError, OSError) as error:
             log.error("reload: kept what was there", extra={"reason": str(error)})
             return
-        self._use_certificates()
+        self.tls.reload()
         self.outward.reload()
         self._poll_soon()
         log.info("reloaded")
 
-    def _use_certificates(self) -> None:
-        """Read certificates again; where one cannot be used, all stay as they were."""
-        try:
-            certificates = self._certificates(set(self.tls))
-        except EstafetaError as error:
-            log.error("certificates: kept what was there", extra={"reason": error.public})
-            return
-        self.outward.web_base = own_web_base(self.context.config, certificates)
-        for listener_tls in self.tls.values():
-            listener_tls.reload(certificates, minimum_version=self.settings.current.tls.minimum_version)
+    def _sweep(self) -> None:
+        for _, _, service in self.services:
+            service.connections.sweep()
 
-    async def _tick(self) -> None:
-        count = 0
-        while True:
-            due = self.loop.time() + _TICK_SECONDS
-            await asyncio.sleep(_TICK_SECONDS)
-            lag = self.loop.time() - due
-            for _, _, service in self.services:
-                service.connections.sweep()
-            self.space.look()
-            self.jobs.look()
-            self.outward.tick()
-            self.dmarc.tick()
-            self.lessons.tick()
-            self.guard.tick()
-            self._report(lag)
-            count += 1
-            if count % _POLL_TICKS == 0:
-                self._poll_soon()
-            if count % _FEED_TICKS == 0 and (self._looking is None or self._looking.done()):
-                self._looking = self.loop.create_task(self._look_again())
+    def _look_soon(self) -> None:
+        if self._looking is None or self._looking.done():
+            self._looking = self.loop.create_task(self._look_again())
 
     async def _look_again(self) -> None:
         """Announcements may be lost: see whether a mailbox that somebody watches changed all the same."""

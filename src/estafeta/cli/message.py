@@ -28,9 +28,9 @@ def trace(
     words: Annotated[
         list[str],
         typer.Argument(
-            metavar="ID|ADDRESS|SUBJECT",
+            metavar="ID|ADDRESS|IP|SUBJECT",
             help="An ident as in `250 ... 19aa0c5f1e300000` or the Received field, a Message-ID field, an address or"
-            " @domain, or part of a subject.",
+            " @domain, the IP address of another machine, or part of a subject.",
         ),
     ],
     since: Annotated[

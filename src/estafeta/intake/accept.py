@@ -17,7 +17,7 @@ from estafeta.intake.held import HeldFile
 from estafeta.intake.idents import Idents
 from estafeta.intake.joining import hold_pieces
 from estafeta.intake.planning import Message, Planner
-from estafeta.journal.records import Code, Record, detail
+from estafeta.journal.records import MAX_NAMED, Code, Record, detail, refusal
 from estafeta.journal.writing import note
 from estafeta.mail.address import Address
 from estafeta.mail.headers import find_header_end
@@ -227,9 +227,11 @@ class Reception:
         return await self._finish_large()
 
     def _refused(self, judgement: Judgement) -> RefusedError:
-        verdict, peer = judgement.decisive, self._origin.peer
-        refused = Record(self.number, Code.REJECTED, self._sender_words, peer, text=f"{verdict.code} {verdict.text}")
-        return RefusedError(verdict, (*judgement.records(self.number, self._sender_words, peer), refused))
+        verdict, sender, peer = judgement.decisive, self._sender_words, self._origin.peer
+        said = f"{verdict.code} {verdict.text}"
+        to = [str(recipient.address) for recipient in self._recipients[:MAX_NAMED]]
+        refused = refusal(said, sender, peer, number=self.number, to=to)
+        return RefusedError(verdict, (*judgement.records(self.number, sender, peer), refused))
 
     async def _content(self) -> Content:
         """The message as it came, for checks to look at."""

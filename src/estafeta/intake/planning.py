@@ -19,7 +19,7 @@ from estafeta.intake.conditions import PLAIN, Conditions, Onward, Origin, Recipi
 from estafeta.intake.idents import Idents
 from estafeta.intake.sendingon import is_forwarded
 from estafeta.journal.filtering import Recording
-from estafeta.journal.records import Code, Record, detail
+from estafeta.journal.records import MAX_NAMED, Code, Record, detail
 from estafeta.mail.address import Address, domain_key, parse_address
 from estafeta.mail.scan import MessageScanner, MessageSummary
 from estafeta.mailboxes.values import Arrival, Delivery
@@ -34,8 +34,6 @@ from estafeta.trust.requiretls import tls_not_required
 
 # The header of a message of our own is in its first octets, or it is cut there.
 _HEAD_BYTES = 256 << 10
-# So many recipients are named in the record of a reception; each has records of its own as well.
-_NAMED = 20
 _DAY_MS = 86_400_000
 
 _NO_WAY_OUT = rejected(
@@ -345,8 +343,8 @@ class Planner:
             detail(
                 subject=summary.subject[:200] if self.policies.subjects else "",
                 message_id=summary.message_id,
-                to=[str(recipient.address) for recipient in recipients[:_NAMED]],
-                recipients=len(recipients) if len(recipients) > _NAMED else 0,
+                to=[str(recipient.address) for recipient in recipients[:MAX_NAMED]],
+                recipients=len(recipients) if len(recipients) > MAX_NAMED else 0,
                 tls=origin.tls,
                 login=origin.login,
                 envid=conditions.envid,
@@ -367,7 +365,7 @@ def _resolved(ident: int, recipient: Recipient) -> list[Record]:
     names = [one.address for one in recipient.onward]
     if len(recipient.targets) + len(names) == 1 and (not names or names[0] == str(recipient.address)):
         return []
-    words = ", ".join([*names, *(f"mailbox {target.account_id}" for target in recipient.targets)][:_NAMED])
+    words = ", ".join([*names, *(f"mailbox {target.account_id}" for target in recipient.targets)][:MAX_NAMED])
     return [Record(ident, Code.RESOLVED, str(recipient.address), text=words)]
 
 

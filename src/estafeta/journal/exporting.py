@@ -59,12 +59,13 @@ def _i5(entry: Entry) -> Iterator[str]:
     size = f"SIZE {entry.size}" if entry.size else ""
     parts = [words, entry.peer, size, f'"{entry.text}"' if entry.text else ""]
     yield _i5_line(front, entry.code, parts)
-    if received:
-        yield _i5_line(front, f"{function}1", ["O", entry.address or "<>"])
+    sender = entry.address if received else str(entry.detail.get("sender") or "")
+    if received or sender:
+        yield _i5_line(front, f"{function}1", ["O", sender or "<>"])
         named = entry.detail.get("to")
         for one in named if isinstance(named, list) else ():
             yield _i5_line(front, f"{function}2", ["R", str(one)])
-    elif entry.address:
+    if entry.address and not received:
         undelivered = entry.code in (Code.UNDELIVERABLE, Code.NOT_DELIVERED_LOCAL, Code.NONDELIVERY)
         yield _i5_line(front, f"{function}2", ["U" if undelivered else "R", entry.address])
     if field := entry.detail.get("message_id"):

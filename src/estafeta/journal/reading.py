@@ -4,6 +4,7 @@ Every read is one short transaction of bounded size. A search goes through the m
 records at a time, and gives what it finds as it finds it.
 """
 
+import ipaddress
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -50,10 +51,11 @@ class Entry(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What messages are looked for: `ident`, or a word that is compared with addresses (whole, or `@domain`), with
-    Message-ID fields (whole), and with subjects (any part, in any case)."""
+    Message-ID fields (whole), with the IP addresses of other machines, and with subjects (any part, in any case)."""
 
     ident: int = 0
     address: str = ""
+    peer: str = ""
     field: str = ""
     subject: str = ""
 
@@ -69,15 +71,22 @@ class Search:
 
 
 def parse_wanted(words: str) -> Wanted:
-    """What a person typed: an ident as in `250 ... queued as 6a1f3c2d00000`, an address, a Message-ID field, else part
-    of a subject."""
+    """What a person typed: an ident as in `250 ... queued as 6a1f3c2d00000`, an address, a Message-ID field, an IP
+    address, else part of a subject."""
     plain = words.strip()
     if _HEX.fullmatch(plain.lower()):
         return Wanted(ident=int(plain, 16))
     if "@" in plain and not re.search(r"\s", plain):
         bare = plain.strip("<>")
         return Wanted(address=bare, field=f"<{bare}>")
-    return Wanted(subject=plain)
+    return Wanted(subject=plain, peer=_ip(plain))
+
+
+def _ip(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text.strip("[]")))
+    except ValueError:
+        return ""
 
 
 def read_records(database: Database, message_id: int, limit: int = MAX_STORY) -> list[Entry]:
@@ -115,7 +124,7 @@ def find_messages(database: Database, search: Search) -> Iterator[list[int]]:
         with database.read() as conn:
             low = max(_portion_below(conn, search.below), search.since_id)
             rows = query.rows(conn, low=low, below=search.below)
-        found = {row[0] for row in rows if _matches(search.wanted, row[1], row[2])} - search.seen
+        found = {row[0] for row in rows if _matches(search.wanted, *row[1:])} - search.seen
         search.seen |= found
         search.below = low
         yield sorted(found, reverse=True)
@@ -180,7 +189,9 @@ def _matching(wanted: Wanted) -> Any:
         conditions += [_like(journal.c.address, wanted.address), _like(journal.c.detail, _in_json(wanted.address))]
     if wanted.subject:
         conditions.append(_like(journal.c.detail, _in_json(wanted.subject)))
-    return select(journal.c.message_id, journal.c.address, journal.c.detail).where(
+    if wanted.peer:
+        conditions.append(_like(journal.c.peer, wanted.peer))
+    return select(journal.c.message_id, journal.c.address, journal.c.peer, journal.c.detail).where(
         journal.c.message_id >= bindparam("low"), journal.c.message_id < bindparam("below"), or_(*conditions)
     )
 
@@ -195,14 +206,18 @@ def _in_json(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
-def _matches(wanted: Wanted, address: str, detail: str) -> bool:
+def _matches(wanted: Wanted, address: str, peer: str, detail: str) -> bool:
+    # Behind the name that a machine gives itself, its address stands in brackets.
+    if wanted.peer and peer.rpartition(" ")[2].strip("[]") == wanted.peer:
+        return True
     values = read_detail(detail)
     if wanted.subject:
         return wanted.subject.casefold() in str(values.get("subject", "")).casefold()
     if str(values.get("message_id", "")) == wanted.field:
         return True
     listed = values.get("to", [])
-    return any(_same(wanted.address, str(one)) for one in (address, *(listed if isinstance(listed, list) else ())))
+    named = (address, values.get("sender", ""), *(listed if isinstance(listed, list) else ()))
+    return any(_same(wanted.address, str(one)) for one in named)
 
 
 def _same(wanted: str, address: str) -> bool:

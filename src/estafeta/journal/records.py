@@ -5,11 +5,14 @@ from here). Whoever changes a message's fate makes the records and hands them to
 """
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 # One encoder for all: `json.dumps` makes one for each call with options.
 _encode = json.JSONEncoder(ensure_ascii=False).encode
+#: So many recipients are named in the record of a message; each that it goes to has records of its own as well.
+MAX_NAMED = 20
 
 
 class Code(StrEnum):
@@ -79,10 +82,25 @@ class Record(NamedTuple):
 def detail(**values: Any) -> str:
     """`Record.detail` from what is known; None and empty values are left out.
 
-    Keys in use: subject, message_id (the field), to (list), envid, tls, helo, login, mailbox (`account/mailbox/uid`),
-    hop, host, seconds, attempt, next_ms, status, notice (ident of the notice), parent and child (idents), list, reason,
-    who, kept."""
+    Keys in use: subject, message_id (the field), to (list), envid, tls, helo, login, mailbox
+    (`account/mailbox/uid`), sender (of what was refused), hop, host, seconds, attempt, next_ms, status, notice
+    (ident of the notice), parent and child (idents), list, reason, who, kept."""
     return _encode({key: value for key, value in values.items() if value})
+
+
+def refusal(
+    said: str,
+    sender: str,
+    peer: str,
+    *,
+    code: Code = Code.REJECTED,
+    number: int = 0,
+    address: str = "",
+    to: Sequence[str] = (),
+) -> Record:
+    """The record of a refusal: of a recipient (`address`), else of a sender, or of a message `to` these. `said`: the
+    reply."""
+    return Record(number, code, address, peer, text=said, detail=detail(sender=sender, to=list(to[:MAX_NAMED])))
 
 
 def shorten_detail(text: str, longest: int) -> str:

@@ -58,6 +58,7 @@ _STATES = {
 # Records with these are about the whole message where they name nobody.
 _FINAL = (State.FILED, State.SENT, State.FAILED, State.REMOVED, State.FILTERED, State.EXPANDED, State.MOVED)
 _BEGINNINGS = (Code.RECEIVED_LOCAL, Code.RECEIVED_RELAY, Code.MADE_HERE)
+_REFUSALS = (Code.REJECTED, Code.RELAY_REFUSED)
 _MAKERS = (Code.LIST_EXPANDED, Code.LIST_HELD, Code.LIST_REFUSED, Code.LIST_COMMAND, Code.SPLIT)
 # Keys of details that name other messages, and what such a message is to this one.
 _LINKS = {"notice": "notice about it", "child": "made from it", "parent": "what it comes from"}
@@ -156,11 +157,19 @@ def _begin(story: Story, entry: Entry) -> None:
         story.sender = story.sender or (entry.address if entry.address not in _named(detail) else "")
         story.peer = story.peer or entry.peer
         story.size = story.size or entry.size
-        story.recipients += [one for one in _named(detail) if one not in story.recipients]
+        _address(story, detail)
         said = detail.get("recipients")
         story.addressed = max(story.addressed, len(story.recipients), said if isinstance(said, int) else 0)
+    elif entry.code in _REFUSALS:
+        story.sender = story.sender or str(detail.get("sender") or "")
+        story.peer = story.peer or entry.peer
+        _address(story, detail)
     story.subject = story.subject or str(detail.get("subject") or "")
     story.field_id = story.field_id or str(detail.get("message_id") or "")
+
+
+def _address(story: Story, detail: Mapping[str, Any]) -> None:
+    story.recipients += [one for one in _named(detail) if one not in story.recipients]
 
 
 def _named(detail: Mapping[str, Any]) -> list[str]:
@@ -179,6 +188,9 @@ def _move(story: Story, entry: Entry) -> None:
     if entry.address:
         story.states[entry.address] = state
         return
+    if entry.code in _REFUSALS:
+        for address in _named(entry.detail):
+            story.states.setdefault(address, state)
     for address, before in story.states.items():
         if before not in _FINAL or state is State.REFUSED:
             story.states[address] = state

@@ -109,7 +109,9 @@ def _received(entry: Entry, telling: Telling) -> str:
 
 def _refused(what: str) -> "Callable[[Entry, Telling], str]":
     def make(entry: Entry, telling: Telling) -> str:
-        return f"{what}{_about(' for ', entry.address)}{_about(' from ', entry.peer)}{_because(entry)}"
+        sender = str(entry.detail.get("sender") or "")
+        who = f"{_about(' for ', entry.address)}{_about(' from ', entry.peer)}{_about(', sent by ', sender)}"
+        return f"{what}{who}{_because(entry)}"
 
     return make
 

@@ -33,6 +33,7 @@ class Chain:
             stage: [check for check in self.checks if check.stage is stage and check.find] for stage in Stage
         }
         self._who = {check.name: check.who for check in self.checks}
+        self._looking = {check.name for check in self.checks if check.find}
         self._rows = {
             (stage, who): tuple(check for check in self.checks if check.stage is stage and who in check.who)
             for stage in Stage
@@ -46,6 +47,10 @@ class Chain:
     def concerns(self, verdict: Verdict, facts: Facts) -> bool:
         """Whether what was said holds for who the client is by now: it may have signed in since."""
         return who_is(facts) in self._who.get(verdict.check, Who.EVERYBODY)
+
+    def is_at_once(self, verdict: Verdict) -> bool:
+        """Whether it came of a check that looks nothing up."""
+        return verdict.check not in self._looking
 
     def forget(self, stage: Stage, facts: Facts) -> None:
         """What was found at a stage is of another message."""

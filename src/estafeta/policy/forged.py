@@ -15,5 +15,5 @@ def own_name(settings: Settings, hostname: str) -> str:
 
 def honest_header(header: bytes, facts: Facts, settings: Settings, hostname: str) -> bytes:
     """The header section without what claims to be ours (RFC 8601 5); the same object where nothing does."""
-    header = remove_forged(header, (own_name(settings, hostname),))
+    header = remove_forged(header, (own_name(settings, hostname), hostname))
     return remove_results(header) if who_is(facts) is Who.STRANGERS else header

@@ -84,13 +84,18 @@ class SignIn:
             await self._wait(need.authcid, peer)
             return await asyncio.to_thread(self._directory.scram_keys, need.authcid, peer), None
         except EstafetaError as error:
-            return (PasswordResult.FAILED if error.kind in _WRONG else PasswordResult.TEMPORARY), None
+            return (PasswordResult.FAILED if is_wrong(error) else PasswordResult.TEMPORARY), None
 
 
 def _forget(done: "asyncio.Future[None]") -> None:
     """Where the database could not be asked, nothing was counted."""
     if not done.cancelled():
         done.exception()
+
+
+def is_wrong(error: EstafetaError) -> bool:
+    """Whether a sign-in failed for good; else the same name and password may be right a moment later."""
+    return error.kind in _WRONG
 
 
 def acts_as_itself(account: Account, authcid: str, authzid: str) -> bool:

@@ -79,6 +79,19 @@ def test_each_check_stands_before_its_reply(home: Path) -> None:
     assert places == sorted(places)
 
 
+def test_what_the_protocol_refuses_is_in_the_journal(home: Path) -> None:
+    said = play(
+        home,
+        "--from-ip",
+        "127.0.0.1",
+        said="EHLO me\nMAIL FROM:<x@far.test> SIZE=99999999999\nMAIL FROM:<x@far.test>\nRCPT TO:<ann@example.test>\n"
+        "DATA\na\rb\n.\nQUIT\n",
+    )
+    big, bare = (line for line in said.splitlines() if "[check] journal: 9W" in line)
+    assert "552 The message is bigger" in big
+    assert "550 The message holds a CR or LF" in bare
+
+
 def test_nothing_is_written(home: Path) -> None:
     def state() -> dict[str, str]:
         files = [path for path in home.rglob("*") if path.is_file() and not path.name.endswith(("-wal", "-shm"))]

@@ -96,6 +96,8 @@ def test_levels() -> None:
         ("@x.test", Wanted(address="@x.test", field="<@x.test>")),
         ("meet me @ noon", Wanted(subject="meet me @ noon")),
         ("decade", Wanted(subject="decade")),
+        ("192.0.2.7", Wanted(subject="192.0.2.7", peer="192.0.2.7")),
+        ("[2001:DB8::7]", Wanted(subject="[2001:DB8::7]", peer="2001:db8::7")),
     ],
 )
 def test_what_people_look_for(words: str, wanted: Wanted) -> None:
@@ -125,6 +127,17 @@ def test_a_story_says_who_wrote_to_whom() -> None:
     assert (story.sender, story.recipients, story.field_id) == ("anna@x.test", ["b@x.test", "c@x.test"], "<1@x>")
     assert story.states == {"b@y.test": State.FAILED}
     assert story.links == {0x1ABC: "notice about it"}
+
+
+def test_a_refusal_is_of_its_sender_and_its_recipients() -> None:
+    message = summarize(
+        [entry("9W", peer="192.0.2.7", text="550 no", sender="a@far.test", to=["b@x.test", "c@x.test"])]
+    )
+    assert (message.sender, message.recipients, message.fate) == ("a@far.test", ["b@x.test", "c@x.test"], "refused")
+    recipient = summarize([entry("9V", "b@x.test", "192.0.2.7", "550 no", sender="b@x.test")])
+    assert (recipient.sender, recipient.states) == ("b@x.test", {"b@x.test": State.REFUSED})
+    sender = summarize([entry("9W", peer="192.0.2.7", text="550 no", sender="a@far.test")])
+    assert (sender.sender, sender.peer, sender.states) == ("a@far.test", "192.0.2.7", {"": State.REFUSED})
 
 
 # Statistics

@@ -28,6 +28,10 @@ SENTENCES = [
     (entry("9S", peer="192.0.2.1", text="too many"), "connection refused from 192.0.2.1: too many"),
     (entry("9V", "b@y.test", "[192.0.2.1]", "550 no"), "relay refused for b@y.test from [192.0.2.1]: 550 no"),
     (entry("9W", text="full"), "refused: full"),
+    (
+        entry("9W", peer="192.0.2.1", text="550 no", sender="a@b.test"),
+        "refused from 192.0.2.1, sent by a@b.test: 550 no",
+    ),
     (entry("C6", "b@y.test", hop="mx:y.test"), "queued for b@y.test, to go to the mail exchangers of y.test"),
     (entry("B8", "b@x.test", mailbox="7/1/33"), "filed for b@x.test in Box 7/1 as message 33"),
     (entry("B8", "b@x.test", mailbox="7/1/x"), "filed for b@x.test"),

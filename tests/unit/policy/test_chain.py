@@ -146,6 +146,18 @@ async def test_lookups_run_beside_the_session_and_postmaster_hears_of_refusals()
 
 
 @in_loop
+async def test_what_was_remembered_refuses_no_sooner_than_what_is_looked_up() -> None:
+    look = Check("look", Stage.MAIL, "-", says(rejected("no", "listed")), finds(True), light=True)
+    session = Screening(chain(look), Facts("192.0.2.1"))
+    assert session.ask(Stage.MAIL) is None
+    assert not session.waiting
+    assert session.refusal(Address("ana", "here.test")) is not None
+    assert session.refusal(Address("postmaster", "here.test")) is None
+    known = Screening(chain(look._replace(find=None, light=False)), Facts("192.0.2.1"))
+    assert known.ask(Stage.MAIL) is not None
+
+
+@in_loop
 async def test_a_message_to_postmaster_counts_for_what_it_is() -> None:
     table = chain(
         Check("list", Stage.CONNECT, "", says(rejected("Listed", "listed"))),

@@ -2,7 +2,8 @@ r"""Sessions as text, played against the machine whole, byte by byte and split a
 
 C: a line from the client; CR LF is added, unless it ends with `\+`. `\r \n \t \0 \xHH \\` are escapes.
 S: a line that the server must send.
-E: what must come of it: `message <content with escapes>`, `abandoned`, or `auth <identity>`.
+E: what must come of it: `message <content with escapes>`, `abandoned`, `refused <code> from <sender> to <number>`, or
+   `auth <identity>`.
 T: the TLS handshake is done at this point. An optional word `PLAIN` etc. names the mechanisms then offered.
 #  a remark; empty lines are skipped.
 """
@@ -29,6 +30,7 @@ from estafeta.protocols.smtp import (
     MessageEnd,
     Mode,
     Rcpt,
+    Refused,
     Reply,
     SmtpServer,
     SmtpSettings,
@@ -105,6 +107,8 @@ class Shell:
         if isinstance(event, Abandoned):
             self.content = b""
             self.results.append("abandoned")
+        elif isinstance(event, Refused):
+            self.results.append(f"refused {event.reply.code} from {event.mail.address or ''} to {event.recipients}")
         elif isinstance(event, Authenticate):
             self._authenticate(machine, event)
         elif isinstance(event, AuthNeed):

@@ -53,6 +53,12 @@ def test_only_strangers_are_looked_at_and_wait(facts: Facts) -> None:
     assert not facts.early
 
 
+def test_users_who_will_sign_in_do_not_wait() -> None:
+    server = machine()
+    assert greet(pump(early=False), server, Facts("192.0.2.1", Mode.SUBMISSION), 30.0) is None
+    assert server.take_output().startswith(b"220 ")
+
+
 def test_inside_tls_the_client_begins() -> None:
     facts = Facts("192.0.2.1")
     greet(pump(early=True), machine(tls=True), facts, 0)

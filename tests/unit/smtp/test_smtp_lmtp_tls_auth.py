@@ -57,7 +57,8 @@ def test_lmtp_refusals() -> None:
     # RFC 2033 4.2: DATA without a recipient is 503 there
     check(LHLO + MAIL + "C: DATA\nS: 503 5.5.1 No valid recipients\nE: abandoned\n" + QUIT, LMTP)
     bare = "S: 550 5.6.11 The message holds a CR or LF that stands alone; lines end with CR LF\n"
-    check(LHLO + MAIL + RCPT + RCPT + DATA + r"C: a\nb" + "\nC: .\n" + bare * 2 + "E: abandoned\n" + QUIT, LMTP)
+    came = "E: abandoned\nE: refused 550 from a@client.test to 2\n"
+    check(LHLO + MAIL + RCPT + RCPT + DATA + r"C: a\nb" + "\nC: .\n" + bare * 2 + came + QUIT, LMTP)
     check(LHLO + MAIL + RCPT + DATA + "C: x\nC: .\n" + OK + r"E: message x\r\n" + QUIT, LMTP)
 
 

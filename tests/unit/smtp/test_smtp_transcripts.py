@@ -139,6 +139,7 @@ SMTP = {
         S: 555 5.5.4 A parameter is not known here
         C: MAIL FROM:<a@b.test> SIZE=1001
         S: 552 5.3.4 The message is bigger than the size that EHLO announces
+        E: refused 552 from a@b.test to 0
     """
     + MAIL
     + """
@@ -196,6 +197,7 @@ SMTP = {
         C: .
         S: 552 5.3.4 The message is bigger than the size that EHLO announces
         E: abandoned
+        E: refused 552 from a@client.test to 1
     """
     + QUIT,
     "SMTPUTF8": HELLO
@@ -243,6 +245,7 @@ SMTP = {
         C: \nf\r\+
         S: 550 5.6.11 The message holds a CR or LF that stands alone; lines end with CR LF
         E: abandoned
+        E: refused 550 from a@client.test to 1
     """
     + MAIL
     + RCPT
@@ -281,6 +284,7 @@ SMTP = {
         C: a\nbc\n\+
         S: 550 5.6.11 The message holds a CR or LF that stands alone; lines end with CR LF
         E: abandoned
+        E: refused 550 from a@client.test to 1
         C: BDAT 6 LAST
         C: QUIT\r\n\+
         S: 503 5.5.1 Send MAIL first
@@ -294,6 +298,7 @@ SMTP = {
     + r"""\+
         S: 552 5.3.4 The message is bigger than the size that EHLO announces
         E: abandoned
+        E: refused 552 from a@client.test to 1
         C: BDAT 6 LAST
         C: QUIT\r\n\+
         S: 503 5.5.1 Send MAIL first

@@ -18,6 +18,7 @@ from estafeta.protocols.smtp.events import (
     Mail,
     MessageEnd,
     Rcpt,
+    Refused,
     StartTls,
     Verify,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "MessageEnd",
     "Mode",
     "Rcpt",
+    "Refused",
     "Reply",
     "SmtpServer",
     "SmtpSettings",

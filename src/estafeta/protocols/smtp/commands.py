@@ -259,11 +259,10 @@ def _holduntil(value: bytes | None, session: Session) -> int | Reply:
 
 
 def _size(value: bytes | None, session: Session) -> int | Reply:
-    # RFC 1870 3: size-value = 1*20DIGIT; 6.1: refused at once if it is more than we take.
+    # RFC 1870 3: size-value = 1*20DIGIT
     if value is None or not value.isdigit() or len(value) > NUMBER_DIGITS:
         return replies.BAD_PARAMETER
-    size, limit = int(value), session.settings.max_message_bytes
-    return replies.MESSAGE_TOO_BIG if limit and size > limit else size
+    return int(value)
 
 
 def _body(value: bytes | None, session: Session) -> Body | Reply:

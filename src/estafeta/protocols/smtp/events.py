@@ -1,4 +1,4 @@
-"""What the SMTP machine tells its server. All but `Chunk` and `Abandoned` want an answer.
+"""What the SMTP machine tells its server. All but `Chunk`, `Abandoned` and `Refused` want an answer.
 
 `answer(Reply)` answers all of them; `MessageEnd` in LMTP can have `answer_each`, `Authenticate` wants `answer_auth`
 and `AuthNeed` wants `answer_need` unless it is refused with a reply. A 4xx or 5xx reply leaves the state as it was.
@@ -95,6 +95,15 @@ class Abandoned:
     """The transaction that MAIL opened is dropped without a message; forget what came of it. No answer."""
 
 
+class Refused(NamedTuple):
+    """The machine itself refused a message, with `reply`, for its size or its line ends: when it was announced, or when
+    it was there for so many accepted `recipients`. No answer."""
+
+    reply: Reply
+    mail: Mail
+    recipients: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class StartTls:
     """STARTTLS. After a 220 the server sends the output, does the handshake and calls `tls_started`."""
@@ -165,6 +174,7 @@ Event = (
     | Chunk
     | MessageEnd
     | Abandoned
+    | Refused
     | StartTls
     | Authenticate
     | AuthNeed

@@ -8,7 +8,7 @@ from estafeta.protocols.smtp import replies
 from estafeta.protocols.smtp.auth import AuthConversation
 from estafeta.protocols.smtp.commands import Session, parse_bdat, parse_mail, parse_rcpt
 from estafeta.protocols.smtp.content import Content
-from estafeta.protocols.smtp.events import Abandoned, Body, Chunk, Data, Mail, MessageEnd
+from estafeta.protocols.smtp.events import Abandoned, Body, Chunk, Data, Mail, MessageEnd, Refused
 from estafeta.protocols.smtp.limits import SmtpSettings
 from estafeta.protocols.smtp.replies import Reply
 from estafeta.protocols.smtp.states import (
@@ -71,6 +71,9 @@ class TransactionConversation(AuthConversation):
         mail = parse_mail(argument, self._session())
         if isinstance(mail, Reply):
             return mail
+        if 0 < self.settings.max_message_bytes < (mail.size or 0):  # RFC 1870 6.1
+            self._events.append(Refused(replies.MESSAGE_TOO_BIG, mail))
+            return replies.MESSAGE_TOO_BIG
         self._ask(mail, partial(self._mail_answered, mail))
         return None
 
@@ -192,6 +195,7 @@ class TransactionConversation(AuthConversation):
         elif self._chunk_last:
             self._end_of_content(content)
         elif content.refusal is not None:
+            self._tell_refused(content.refusal)
             self._say(content.refusal)
             self._end_transaction()
         else:
@@ -216,7 +220,12 @@ class TransactionConversation(AuthConversation):
         if content.refusal is None:
             self._ask(MessageEnd(content.size), self._message_answered)
         else:
+            self._tell_refused(content.refusal)
             self._message_answered(content.refusal)
+
+    def _tell_refused(self, reply: Reply) -> None:
+        if self.transaction is not None:
+            self._events.append(Refused(reply, self.transaction, self._recipients))
 
     def _message_answered(self, reply: Reply) -> None:
         # RFC 2033 4.2: in LMTP each accepted recipient gets a reply of its own.

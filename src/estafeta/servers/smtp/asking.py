@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from estafeta.directory.model import Resolution
 from estafeta.mail.address import Address
 from estafeta.policy.recipient import check_address
+from estafeta.policy.verdict import Verdict
 from estafeta.protocols.smtp import events, replies
 from estafeta.protocols.smtp.replies import Reply
 from estafeta.servers.smtp.etrn import start_queue
@@ -41,11 +42,17 @@ def _named(
 
 
 def _judge_verify(session: "SmtpSession", address: Address, resolution: Resolution) -> None:
-    session.say(check_address(resolution), address)
+    session.say(_check(session, resolution), address)
+
+
+def _check(session: "SmtpSession", resolution: Resolution) -> Verdict:
+    """Who has to sign in to send here learns nothing of addresses before."""
+    here = session.service.restrictions.check_local(session.screening.facts)
+    return check_address(resolution) if here.accepted else here
 
 
 def _judge_expand(session: "SmtpSession", address: Address, resolution: Resolution) -> None:
-    verdict = check_address(resolution)
+    verdict = _check(session, resolution)
     if verdict.accepted:
         members = f"{address} has {len(resolution.targets)} member{'s' if len(resolution.targets) != 1 else ''}"
         session.machine.answer(Reply(250, "2.1.5", members))

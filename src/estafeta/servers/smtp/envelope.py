@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from estafeta.core.errors import EstafetaError
 from estafeta.directory.model import ListTarget, Resolution, Status
 from estafeta.intake.conditions import Recipient
-from estafeta.journal.records import Code, Record
+from estafeta.journal.records import Code
 from estafeta.mail.address import Address
 from estafeta.policy.checks import Stage
 from estafeta.policy.recipient import check_recipient
 from estafeta.policy.sender import check_sender
-from estafeta.policy.verdict import Verdict, rejected
+from estafeta.policy.verdict import Verdict, deferred, rejected
 from estafeta.protocols.smtp import events, replies
 from estafeta.protocols.smtp.replies import Reply
 from estafeta.routing.rewriting import Field
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("estafeta.smtp")
 
 _GUESSING = Reply(421, "4.7.0", "Too many unknown recipients; closing")
-_TOO_BIG = Reply(552, "5.3.4", "The message is larger than this address takes")
-_FULL = Reply(452, "4.2.2", "The mailbox is full; try again later")
+_TOO_BIG = rejected("The message is larger than this address takes", "too big", 552, "5.3.4")
+_FULL = deferred("The mailbox is full; try again later", "full", 452, "4.2.2")
 # An address that stands for more others is routed in a thread.
 _MANY_TARGETS = 200
 _CODES = {"relay": Code.RELAY_REFUSED}
@@ -71,9 +71,8 @@ def _begin_message(session: "SmtpSession", event: events.Mail) -> None:
 
 def _refuse_sender(session: "SmtpSession", verdict: Verdict) -> None:
     session.learn(verdict)
-    sender = "" if session.sender is None else str(session.sender)
-    session.service.note(Record(0, Code.REJECTED, sender, session.pump.peer, text=f"{verdict.code} {verdict.text}"))
-    log.info("refused peer=%s sender=<%s> reason=%s", session.pump.peer, sender, verdict.reason)
+    session.note_refused(verdict, session.sender)
+    log.info("refused peer=%s sender=<%s> reason=%s", session.pump.peer, session.sender or "", verdict.reason)
     session.machine.answer(verdict_reply(verdict))
 
 
@@ -192,7 +191,7 @@ def _judge_place(
     limit = resolution.max_message_bytes
     declared = (session.mail.size if session.mail is not None else None) or 0
     if limit and declared > limit:
-        session.machine.answer(_TOO_BIG)
+        _refuse_recipient(session, address, _TOO_BIG)
         return None
     lists = [target.key for target in resolution.targets if isinstance(target, ListTarget) and target.restricted]
     limited = any(target.quota_bytes or target.quota_messages for target in recipient.targets)
@@ -223,7 +222,7 @@ async def _check_quota(session: "SmtpSession", recipient: Recipient, limit: int,
             used, messages = await session.service.shared.usage(target.account_id)
             too_large = target.quota_bytes and used + declared >= target.quota_bytes
             if too_large or (target.quota_messages and messages >= target.quota_messages):
-                session.machine.answer(_FULL)
+                _refuse_recipient(session, recipient.address, _FULL)
                 return
     except EstafetaError as error:
         session.failed(error)
@@ -246,7 +245,7 @@ def _refuse_recipient(session: "SmtpSession", address: Address, verdict: Verdict
     if verdict.reason == "unknown":
         session.unknown += 1
     code = _CODES.get(verdict.reason, Code.REJECTED)
-    session.service.note(Record(0, code, str(address), session.pump.peer, text=f"{verdict.code} {verdict.text}"))
+    session.note_refused(verdict, session.sender, code=code, address=str(address))
     if session.unknown > session.service.settings.smtp.max_unknown_recipients:
         session.machine.answer(_GUESSING)
     else:

@@ -11,6 +11,7 @@ from estafeta.net.pump import Pump
 from estafeta.policy.chain import who_is
 from estafeta.policy.checks import Who
 from estafeta.policy.facts import Facts
+from estafeta.protocols.smtp.limits import Mode
 from estafeta.protocols.smtp.server import SmtpServer
 
 
@@ -21,7 +22,8 @@ def greet(pump: Pump, machine: SmtpServer, facts: Facts, delay_seconds: float) -
         return None
     # Inside TLS the client has to begin, and did.
     facts.early = not machine.tls and pump.has_input()
-    if delay_seconds > 0:
+    # On the ports for users everybody is a stranger until signed in.
+    if delay_seconds > 0 and facts.mode is Mode.SMTP:
         return _greet_later(machine, facts, delay_seconds)
     machine.greeting()
     return None

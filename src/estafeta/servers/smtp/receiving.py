@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("estafeta.smtp")
 
+_NOT_STORED = "The message could not be stored; try again later."
+
 
 def data(session: "SmtpSession", event: events.Data) -> None:
     """DATA, or the first BDAT."""
@@ -65,12 +67,12 @@ def message_end(session: "SmtpSession", event: events.MessageEnd) -> Awaitable[A
     """Its end: stored, then acknowledged."""
     reception, session.reception = session.reception, None
     if reception is None:
-        session.failed(EstafetaError(Kind.TEMPORARY, "The message could not be stored; try again later."))
+        session.failed(EstafetaError(Kind.TEMPORARY, _NOT_STORED))
         return None
     try:
         done = reception.finish()
     except EstafetaError as error:
-        session.failed(error)
+        _refuse(session, reception, error)
         return None
     # Before the pump goes on with this future: callbacks run in the order in which they were added.
     done.add_done_callback(partial(_finished, session, reception, event.size))
@@ -84,13 +86,22 @@ def _finished(session: "SmtpSession", reception: Reception, size: int, done: "as
     if error is None:
         session.service.messages += 1
         _acknowledge(session, reception.receipt(done.result()), size)
-    elif isinstance(error, EstafetaError):
-        for record in error.records if isinstance(error, RefusedError) else ():
+    elif isinstance(error, RefusedError):
+        for record in error.records:
             session.service.note(record)
         session.failed(error)
+    elif isinstance(error, EstafetaError):
+        _refuse(session, reception, error)
     else:
         log.error("message not stored peer=%s", session.pump.peer, exc_info=error)
-        session.failed(EstafetaError(Kind.TEMPORARY, "The message could not be stored; try again later."))
+        _refuse(session, reception, EstafetaError(Kind.TEMPORARY, _NOT_STORED))
+
+
+def _refuse(session: "SmtpSession", reception: Reception, error: EstafetaError) -> None:
+    """Not for its sender or for what it is, which policy says: it is in a loop, too large, or could not be stored."""
+    number, recipients = reception.number, len(session.recipients)
+    session.note_refused(error_reply(error), session.sender, number=number, recipients=recipients)
+    session.failed(error)
 
 
 def _acknowledge(session: "SmtpSession", receipt: Receipt, size: int) -> None:
@@ -110,6 +121,13 @@ def _acknowledge(session: "SmtpSession", receipt: Receipt, size: int) -> None:
     failures = [error for error in receipt.failures if error is not None]
     # One reply for all: where some mailboxes have it, 250 keeps them from getting it twice.
     session.machine.answer(error_reply(failures[0]) if len(failures) == len(receipt.failures) else fine)
+
+
+def refused(session: "SmtpSession", event: events.Refused) -> None:
+    """The machine took no message: it is too big, or its lines do not end as they must."""
+    session.note_refused(event.reply, event.mail.address, recipients=event.recipients)
+    peer, reply = session.pump.peer, event.reply
+    log.info("refused peer=%s sender=<%s> reason='%d %s'", peer, event.mail.address or "", reply.code, reply.text)
 
 
 def abandoned(session: "SmtpSession", event: events.Abandoned) -> Awaitable[None] | None:

@@ -39,13 +39,14 @@ class Screening:
         self._pending: dict[Stage, asyncio.Task[list[Verdict]]] = {}
 
     def ask(self, stage: Stage) -> Verdict | None:
-        """Ask the checks of a stage. What is known at once is returned if it is a refusal; the rest comes later."""
+        """Ask the checks of a stage. What needs no lookup is returned if it is a refusal; the rest counts at RCPT, also
+        where the answer was remembered: postmaster must be reached all the same."""
         self.forget(stage)
         found = self._chain.judge(stage, self.facts)
         if isinstance(found, list):
             if found:
                 self._said[stage] = found
-                return _refusal(found)
+                return _refusal([verdict for verdict in found if self._chain.is_at_once(verdict)])
             return None
         self._pending[stage] = asyncio.get_running_loop().create_task(found)
         return None

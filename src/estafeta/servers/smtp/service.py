@@ -1,7 +1,7 @@
 """One SMTP service of a worker: what its sessions share, and how a session is set up for its peer.
 
-A service is one of SMTP, submission or LMTP on one listener. `use` takes new settings in; sessions that are under way
-keep those they began with.
+A service is one of SMTP, submission or LMTP on one listener. `use` takes new settings in. What a session that is under
+way was offered, and the checks it began with, stay; who may relay, and limits, hold for it as they are now.
 """
 
 import asyncio
@@ -36,6 +36,8 @@ from estafeta.servers.signin import SignIn
 from estafeta.servers.smtp.session import SmtpSession
 from estafeta.storage.space import Space
 
+# What may be offered changes with the hour (FUTURERELEASE); in each there are a few kinds of clients.
+_MOST_MADE = 64
 _NOT_BY_LMTP = deferred("LMTP is not for you", "lmtp.networks", 421, "4.7.0")
 
 
@@ -142,6 +144,8 @@ class SmtpService:
         key = (tls, offer_tls, may_auth, self._must_auth(peer), self._last_release())
         made = self._made.get(key)
         if made is None:
+            if len(self._made) >= _MOST_MADE:
+                self._made.clear()
             made = self._made[key] = self._make(*key)
         return made
 

@@ -13,7 +13,7 @@ from estafeta.core.errors import EstafetaError
 from estafeta.directory.model import Account, Resolution
 from estafeta.intake.accept import Reception
 from estafeta.intake.conditions import Recipient
-from estafeta.journal.records import Code, Record
+from estafeta.journal.records import MAX_NAMED, Code, Record, refusal
 from estafeta.mail.address import Address
 from estafeta.net.pump import Pump
 from estafeta.policy.checks import Stage
@@ -73,7 +73,9 @@ class SmtpSession:
         self.pump = pump
         tls = pump.tls is not None
         self.machine = SmtpServer(self.service.session_settings(pump.peer, tls=tls), tls=tls)
-        self.screening = Screening(self.service.chain, self.service.facts(pump.peer, tls=tls), self.service.hostname)
+        # Whatever a listener calls itself: in Authentication-Results this machine has one name.
+        hostname = self.service.shared.intake.hostname
+        self.screening = Screening(self.service.chain, self.service.facts(pump.peer, tls=tls), hostname)
         if self.service.settings.restrict.verify_originator:
             self.screening.facts.ends = pump.ends
         refusal = self.service.refusal(pump) or self.screening.ask(Stage.CONNECT)
@@ -121,6 +123,21 @@ class SmtpSession:
     def learn(self, refusal: Verdict) -> None:
         """Who learns from refusals hears of this one."""
         self.service.shared.learner.refused(self.screening.facts, refusal)
+
+    def note_refused(
+        self,
+        said: Verdict | Reply,
+        sender: Address | None,
+        *,
+        code: Code = Code.REJECTED,
+        number: int = 0,
+        address: str = "",
+        recipients: int = 0,
+    ) -> None:
+        """Into the journal: a recipient was refused (`address`), a sender, or a message to so many `recipients`."""
+        words, name = f"{said.code} {said.text}", str(sender or "")
+        to = [str(one.address) for one in self.recipients[: min(recipients, MAX_NAMED)]]
+        self.service.note(refusal(words, name, self.pump.peer, code=code, number=number, address=address, to=to))
 
     def lookup(self, address: Address, judge: Callable[[Address, Resolution], Any]) -> Awaitable[None] | None:
         """Resolve from memory if we can, else in a thread."""
@@ -170,6 +187,7 @@ _HANDLERS: dict[type[Any], Callable[[SmtpSession, Any], Awaitable[None] | None]]
     events.Chunk: receiving.chunk,
     events.MessageEnd: receiving.message_end,
     events.Abandoned: receiving.abandoned,
+    events.Refused: receiving.refused,
     events.StartTls: signing_in.start_tls,
     events.Authenticate: signing_in.authenticate,
     events.AuthNeed: signing_in.auth_need,

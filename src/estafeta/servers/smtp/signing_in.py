@@ -10,7 +10,7 @@ from estafeta.policy.checks import Stage
 from estafeta.protocols.sasl import NeedPassword, PasswordResult, Reason
 from estafeta.protocols.smtp import events, replies
 from estafeta.protocols.smtp.replies import Reply
-from estafeta.servers.signin import acts_as_itself
+from estafeta.servers.signin import acts_as_itself, is_wrong
 from estafeta.servers.smtp.errors import verdict_reply
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ async def authenticated(session: "SmtpSession", event: events.Authenticated) -> 
             )
     except EstafetaError as error:
         log.info("sign-in refused peer=%s login=%r reason=%r", session.pump.peer, event.authcid, error.public)
-        session.machine.answer(replies.AUTH_WRONG)
+        session.machine.answer(replies.AUTH_WRONG if is_wrong(error) else replies.AUTH_TEMPORARY)
         return
     if not acts_as_itself(session.account, event.authcid, event.authzid):
         session.account = None
