@@ -28,7 +28,6 @@ from estafeta.delivery.courier import Courier
 from estafeta.delivery.forwarding import Forwarding
 from estafeta.delivery.heldletters import HeldLetters
 from estafeta.delivery.heldletters import Means as LetterMeans
-from estafeta.delivery.joining import Joiner
 from estafeta.delivery.keyring import KeyRing
 from estafeta.delivery.notices import Notifier
 from estafeta.delivery.outfit import Outfit
@@ -162,7 +161,6 @@ class Outward:
             agents={
                 HopKind.LOCAL: posting.relocate,
                 HopKind.LIST: ListPost(agent, self._moderate),
-                HopKind.JOIN: Joiner(mailboxes, settings, posting.relocate, self._now_ms),
             },
             settings=settings,
             hostname=hostname,
@@ -175,7 +173,7 @@ class Outward:
         )
         self.courier = Courier(self.outfit, f"{hostname}:{context.index}")
         self.batches = Batches(self.courier, f"{hostname}:{context.index}")
-        self._posting = posting
+        self.posting = posting
         self._tls_reporter = TlsReporter(
             mailboxes.database,
             submit,
@@ -261,7 +259,7 @@ class Outward:
     async def post(self, sender: str, recipients: Sequence[str], content: bytes) -> None:
         """Send a message of the server's own: a report. Durable when this returns."""
         make = partial(
-            self._posting.letter,
+            self.posting.letter,
             content,
             sender,
             recipients,
@@ -310,7 +308,7 @@ class Outward:
         def make(content: bytes, to: str, language: str) -> Made:
             owner = owner_of("reports")
             flags = EntryFlag.NOTICE
-            return self._posting.letter(content, "", [to], flags=flags, owner=owner, parent=0, language=language)
+            return self.posting.letter(content, "", [to], flags=flags, owner=owner, parent=0, language=language)
 
         return LetterMeans(
             self._database,

@@ -28,6 +28,7 @@ from estafeta.app.context import WorkerContext
 from estafeta.app.dmarc_work import DmarcWork
 from estafeta.app.guard import Guard, secret_of_hook
 from estafeta.app.jobs import Jobs
+from estafeta.app.joined import JoinedInspector, join_agent
 from estafeta.app.lessons import Lessons
 from estafeta.app.listening import BACKLOG
 from estafeta.app.node_key import load_node_key
@@ -50,6 +51,7 @@ from estafeta.net.pump import Connections
 from estafeta.net.watching import Tracing
 from estafeta.policy.brake import Brake
 from estafeta.protocols.smtp.limits import Mode
+from estafeta.routing.values import HopKind
 from estafeta.search.service import TextSearch, limits_of
 from estafeta.servers.imap.people import People
 from estafeta.servers.imap.service import ImapService, ImapShared
@@ -167,6 +169,10 @@ class Worker:
             learners=self.dmarc.learners,
         )
         sign_in.reading = self.guard.readers.entered
+        inspect = JoinedInspector(self.guard.checks, self.settings, self.resolver.resolve, self.outward.clock, loop)
+        self.outward.outfit.agents[HopKind.JOIN] = join_agent(
+            self.mailboxes, self.settings, self.outward.posting, inspect, self.outward.clock
+        )
         self.shared = Shared(
             Addresses(self.resolver.cached, self.resolver.resolve),
             sign_in,

@@ -4,7 +4,8 @@ A piece for a mailbox here waits in the queue instead, at the next hop `join:` a
 from one sender to one recipient (`join_hop`). `Joiner` is the agent of that hop: whenever a piece comes, or its time to
 be looked at again, it looks at all that wait there.
 
-- All are there: the whole goes into the mailbox, and every piece is done, in one commit.
+- All are there: the whole is looked at by filters and scanners, goes into the mailbox or into quarantine, and every
+  piece is done, in one commit.
 - Some are missing: the piece waits on.
 - `split.join_days` are over, they are too many, or more octets than a message may have: they are delivered as they
   came. So are pieces whose header says nonsense.
@@ -54,15 +55,22 @@ class _Waiting:
 
 
 class Joiner:
-    """The agent of `join:` (estafeta.delivery.outfit.Agent). `deliver` finds the mailboxes of a message's recipients:
-    it is called with a work, a content as it is to be stored, and the hop."""
+    """The agent of `join:` (estafeta.delivery.outfit.Agent). `deliver` finds the mailboxes of a message's recipients,
+    `deliver_whole` does so for one that was joined, if policy lets it: both are called with a work, a content as it is
+    to be stored, and the hop."""
 
     def __init__(
-        self, mailboxes: Mailboxes, settings: SettingsSource, deliver: Agent, now_ms: Callable[[], int]
+        self,
+        mailboxes: Mailboxes,
+        settings: SettingsSource,
+        deliver: Agent,
+        deliver_whole: Agent,
+        now_ms: Callable[[], int],
     ) -> None:
         self._mailboxes = mailboxes
         self._settings = settings
         self._deliver = deliver
+        self._deliver_whole = deliver_whole
         self._now_ms = now_ms
 
     def __call__(self, work: Work, content: bytes, hop: str) -> Agency:
@@ -107,7 +115,7 @@ class Joiner:
         return self._now_ms() >= min(first_ms + wait_ms, expires_ms - _SOON_MS)
 
     def _join(self, work: Work, content: bytes, whole: bytes, waiting: Sequence[_Waiting], hop: str) -> Agency:
-        agency = self._deliver(work, content[: work.skip] + whole, hop)
+        agency = self._deliver_whole(work, content[: work.skip] + whole, hop)
         if agency.put_off:
             return agency
         others = [recipient.place for one in waiting for recipient in one.work.recipients]

@@ -23,6 +23,7 @@ from estafeta.journal.records import MAX_NAMED, Code, Record, detail
 from estafeta.mail.address import Address, domain_key, parse_address
 from estafeta.mail.scan import MessageScanner, MessageSummary
 from estafeta.mailboxes.values import Arrival, Delivery
+from estafeta.policy.content import Content
 from estafeta.policy.judgement import Judgement
 from estafeta.policy.verdict import Action, Verdict, rejected
 from estafeta.queue.values import Acceptance, EntryFlag, Hold, Lane, NewEntry, NewRecipient
@@ -186,7 +187,8 @@ class Planner:
             said += _kept(message.ident, recipients, judgement.decisive.reason) if held else ()
             records += self.policies.recording.keep(said)
             # Of those who may send here there is nothing that others need to know.
-            conditions = conditions._replace(results=bool(judgement.front) and not conditions.trusted)
+            results = conditions.results or bool(judgement.front)
+            conditions = conditions._replace(results=results and not conditions.trusted)
         entry = self._entry(message, recipients, conditions)
         if entry is not None and judgement is not None and held:
             entry = entry._replace(lane=Lane.QUARANTINE, hold=self._hold(message, judgement.decisive))
@@ -208,11 +210,12 @@ class Planner:
         skip: int = 0,
         ident: int = 0,
         urgent: bool = False,
+        judgement: Judgement | None = None,
     ) -> tuple[Acceptance, list[tuple[Address, Verdict]]]:
         """A message of our own as it is committed, and the verdicts on recipients that cannot be reached.
 
         Asks the directory, so it belongs in a thread. Addresses are resolved and routed; `Recipient`s are taken as they
-        are. `ident` 0: a new one."""
+        are. `ident` 0: a new one. `judgement`: what policy says of it, where it was asked."""
         now = self._clock()
         scanner = MessageScanner()
         scanner.feed(content)
@@ -234,8 +237,9 @@ class Planner:
             eight_bit=not content.isascii(),
             urgent=urgent,
             tls_optional=tls_not_required(content[skip : skip + _HEAD_BYTES]),
+            author=Content.of(content[: skip + _HEAD_BYTES]).fields.text("from") if judgement is not None else "",
         )
-        acceptance, _ = self.arrange(message, placed, origin, conditions, quotas=False)
+        acceptance, _ = self.arrange(message, placed, origin, conditions, quotas=False, judgement=judgement)
         return acceptance, refused
 
     def find(self, address: Address, sender: Address | None) -> Recipient | Verdict:

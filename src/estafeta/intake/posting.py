@@ -17,6 +17,7 @@ from estafeta.lists.values import Made as ListMade
 from estafeta.lists.values import Moderated
 from estafeta.mail.address import Address, parse_address
 from estafeta.mail.trace import return_path
+from estafeta.policy.judgement import Judgement
 from estafeta.policy.verdict import Verdict, deferred
 from estafeta.queue.values import Acceptance, EntryFlag, Place, Waiting, Work
 
@@ -102,8 +103,9 @@ class Posting:
         )
         return ListMade(acceptance, whole, tuple((str(address), verdict.text) for address, verdict in refused))
 
-    def relocate(self, work: Work, content: bytes, hop: str) -> Agency:
-        """An agent: recipients that waited (FUTURERELEASE, a route that has changed) are looked up anew."""
+    def relocate(self, work: Work, content: bytes, hop: str, judgement: Judgement | None = None) -> Agency:
+        """An agent: recipients that waited (FUTURERELEASE, a route that has changed) are looked up anew. `judgement`:
+        what policy says of a message that is another one now."""
         sender = sender_of(work.sender)
         placed: list[Recipient] = []
         done: list[Place] = []
@@ -122,7 +124,13 @@ class Posting:
         records: tuple[Record, ...] = ()
         if placed:
             acceptance, _ = self._planner.plan(
-                content, sender, placed, Origin(_SELF, "", ""), _as_before(work), skip=work.skip
+                content,
+                sender,
+                placed,
+                Origin(_SELF, "", ""),
+                _as_before(work),
+                skip=work.skip,
+                judgement=judgement,
             )
             made = ((acceptance, content),)
             child = detail(child=f"{_ident_of(acceptance):x}")

@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from courier_house import DOMAIN, HOST, SENDER, CourierHouse, run
 
+from estafeta.app.joined import JoinedInspector, join_agent
 from estafeta.core.ids import AccountId
 from estafeta.delivery.content import load_sources
-from estafeta.delivery.joining import MAX_PIECES, Joiner, join_hop
+from estafeta.delivery.joining import MAX_PIECES, join_hop
 from estafeta.delivery.outfit import Agency
 from estafeta.directory.model import LocalTarget
 from estafeta.intake.conditions import Onward, Origin, Recipient
@@ -17,7 +19,11 @@ from estafeta.intake.joining import hold_pieces
 from estafeta.intake.posting import Posting
 from estafeta.mail.address import parse_address
 from estafeta.mail.partial import split_message
+from estafeta.policy import filters
+from estafeta.policy.checks import Check, Stage, Who
+from estafeta.policy.verdict import deferred
 from estafeta.queue.accepting import accept
+from estafeta.queue.quarantinelook import Choice, find_held
 from estafeta.queue.reading import read_work
 from estafeta.queue.settling import settle
 from estafeta.queue.tables import destinations
@@ -36,7 +42,9 @@ class Scene:
 
     def __init__(self, house: CourierHouse) -> None:
         self.house = house
-        self._deliver = Posting(house.planner).relocate
+        self._posting = Posting(house.planner)
+        #: Asked about what is whole.
+        self.checks: tuple[Check, ...] = filters.checks()
 
     async def arrive(self, *numbers: int) -> None:
         for number in numbers:
@@ -64,7 +72,9 @@ class Scene:
             assert source is not None
             content = FRONT + source.beginning(True)
         now = self.house.lab.clock
-        joiner = Joiner(self.house.mailboxes, self.house.settings, self._deliver, lambda: int(now() * 1000))  # type: ignore[arg-type]
+        settings: Any = self.house.settings
+        inspect = JoinedInspector(self.checks, settings, self.house.resolve, now, asyncio.get_running_loop())
+        joiner = join_agent(self.house.mailboxes, settings, self._posting, inspect, now)
         agency = await asyncio.to_thread(joiner, work, content, HOP)
         [row] = [row for row in self.house.rows(destinations) if row.hop == HOP]
         what = Settle(
@@ -116,6 +126,55 @@ def test_the_whole_goes_into_the_mailbox_once(play: Play) -> None:
         again = await here.look(stale)
         assert not again.made
         assert list(again.done) == [stale.recipients[0].place]
+
+    play(scene)
+
+
+RULE = '[[filter]]\nname = "plans"\naction = "{action}"\nsubject = "Plans"\n{more}'
+
+
+@pytest.mark.parametrize(("action", "more"), [("keep", ""), ("reject", 'text = "No plans"\n')])
+def test_the_whole_is_looked_at_and_held(play: Play, action: str, more: str) -> None:
+    async def scene(here: Scene) -> None:
+        here.house.change(filters={"rules": RULE.format(action=action, more=more)})
+        await here.arrive(0, 1, 2, 3)
+        await here.look()
+        assert not here.works()
+        assert not here.house.mailbox(BOB)
+        with here.house.database.read() as conn:
+            [held] = find_held(conn, Choice(everything=True))
+        assert (held.subject, held.author, [one.address for one in held.recipients]) == ("Plans", SENDER, [BOB])
+        assert held.reason == "filter plans: subject like 'Plans'"
+        assert held.rule == {"keep": "plans", "reject": "filters"}[action]
+
+    play(scene)
+
+
+def test_the_whole_is_dropped(play: Play) -> None:
+    async def scene(here: Scene) -> None:
+        here.house.change(filters={"rules": RULE.format(action="discard", more="")})
+        await here.arrive(0, 1, 2, 3)
+        await here.look()
+        assert not here.works()
+        assert not here.house.mailbox(BOB)
+        [record] = here.house.story("OW")
+        assert record.text == "filter plans: subject like 'Plans'"
+
+    play(scene)
+
+
+def test_pieces_wait_while_the_whole_cannot_be_looked_at(play: Play) -> None:
+    async def scene(here: Scene) -> None:
+        later = Check("clamav", Stage.CONTENT, "", lambda facts, settings: [deferred("Try again later", "away")])
+        here.checks = (later._replace(who=Who.EVERYBODY),)
+        await here.arrive(0, 1, 2, 3)
+        agency = await here.look()
+        assert [reason for _, reason in agency.put_off] == ["Try again later"]
+        assert len(here.works()) == 4
+        here.checks = ()
+        await here.look()
+        assert not here.works()
+        assert len(here.house.mailbox(BOB)) == 1
 
     play(scene)
 
