@@ -56,6 +56,8 @@ _NOT_OURS = re.compile(
 _SIGNS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _WORD = re.compile(rf"[^\W{_SIGNS}][\w'-]{{1,23}}|[$€£¥]\d{{1,12}}")
 _TWO_SIGNS = re.compile(rf"(?=([{_SIGNS}]{{2}}))")
+# What of ASCII is in no word.
+_BETWEEN_WORDS = str.maketrans({chr(one): " " for one in range(128) if not re.match(r"[\w'$-]", chr(one))})
 _UNSEEN = re.compile("[\u00ad\u034f\u200b-\u200f\u2060-\u2064\ufeff]+")
 _LINK = re.compile(r"https?://([^\s/\"'<>:?#()\[\]]{1,253})")
 _ADDRESS = re.compile(r"[^\s<>,;:\"@()]{1,64}@([\w.-]{1,253})")
@@ -71,9 +73,8 @@ def features(content: Content, *, pairs: bool = False) -> list[int]:
     """The buckets of a message, each once, in the order of the words: at most `MAX_TOKENS`. `pairs`: also of words
     that stand side by side in the text, as far as there is room. Never raises."""
     found: dict[int, None] = {}
-    for place, words in _words(content):
-        # Only neighbours need words as often as they come.
-        sums = _sums(place, words if pairs else list(dict.fromkeys(words)))
+    for place, words in _words(content, every=pairs):
+        sums = _sums(place, words)
         found.update(dict.fromkeys(map(_MASK.__and__, sums)))
         if pairs and not place:
             found.update(dict.fromkeys(map(_MASK.__and__, _pair_sums(sums, words))))
@@ -85,7 +86,7 @@ def features(content: Content, *, pairs: bool = False) -> list[int]:
 def names(content: Content, *, pairs: bool = False) -> dict[int, str]:
     """The same buckets, with the word that each is of, as in `subject:hello`: for a person to read."""
     found: dict[int, str] = {}
-    for place, words in _words(content):
+    for place, words in _words(content, every=pairs):
         sums = _sums(place, words)
         labels = (f"{place}:{word}" if place else word for word in words)
         named: Iterable[tuple[int, str]] = zip(sums, labels, strict=True)
@@ -112,8 +113,9 @@ def _octets(words: list[str]) -> list[bytes]:
     return "\n".join(words).encode("utf-8", "replace").split(b"\n") if words else []
 
 
-def _words(content: Content) -> Iterator[tuple[str, list[str]]]:
-    """Where words stand, and the words. First what is short and says much."""
+def _words(content: Content, *, every: bool) -> Iterator[tuple[str, list[str]]]:
+    """Where words stand, and the words. First what is short and says much. `every`: those of the text as often as they
+    come, as only neighbours need them."""
     yield from _field_words(content)
     parts = content.parts[:_MAX_PARTS]
     yield "part", _structure(parts)
@@ -127,7 +129,8 @@ def _words(content: Content) -> Iterator[tuple[str, list[str]]]:
     if htmls:
         yield "html", [mark for mark in _MARKS if any(mark in text for text in htmls)]
     shown = [_shown(text) if html else text for text, (_, html) in zip(lower, texts, strict=True)]
-    yield "", _of_text("\n".join(shown))
+    text = "\n".join(shown)
+    yield "", _of_text(text) if every else _of_text_once(text)
 
 
 def _field_words(content: Content) -> Iterator[tuple[str, list[str]]]:
@@ -200,6 +203,12 @@ def _without(html: str, opening: str, closing: str) -> str:
         at = end + len(closing)
     kept.append(html[at:])
     return "".join(kept)
+
+
+def _of_text_once(text: str) -> list[str]:
+    """Those of `_of_text`, each at least once, in the order in which they come first: of a long text twice as quick."""
+    chunks = dict.fromkeys((text.translate(_BETWEEN_WORDS) if text.isascii() else text).split())
+    return _of_text(" ".join(chunks))
 
 
 def _of_text(text: str) -> list[str]:

@@ -6,6 +6,7 @@ Points are asked for when the header is there: by then all that was looked up be
 import ipaddress
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from estafeta.directory.settings_model import Settings
@@ -141,6 +142,7 @@ def is_home_name(name: str, peer: str) -> bool:
     return run in host or f"{int(ip):08x}" in host
 
 
+@lru_cache(maxsize=4096)
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         ip = ipaddress.ip_address(text.partition("%")[0])

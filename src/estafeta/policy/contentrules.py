@@ -69,10 +69,10 @@ def only_html(case: Case) -> str:
 def only_pictures(case: Case) -> str:
     """Pictures and a link, and hardly a word."""
     reading = case.reading
-    words = len(reading.seen.split()) + len(reading.plain.split())
-    if not (reading.pictures or reading.images) or not reading.links or not reading.has_html or words >= _FEW_WORDS:
+    if not (reading.pictures or reading.images) or not reading.links or not reading.has_html:
         return ""
-    return "pictures and a link, and hardly a word"
+    words = len(reading.seen.split()) + len(reading.plain.split())
+    return "pictures and a link, and hardly a word" if words < _FEW_WORDS else ""
 
 
 def hidden_text(case: Case) -> str:

@@ -8,9 +8,11 @@ one is scanned here.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import lru_cache
 from mimetypes import MimeTypes
 from typing import NamedTuple
 
@@ -53,6 +55,9 @@ _DEFECTS = {"too_many_parts": "parts", "too_deep": "depth", "header_too_big": "h
 _STEP = 256 << 10
 # To find the parts of a message that came as a file takes so many times as long as to unpack it, if it has thousands.
 _SCAN_COST = 2
+# What has several parts says so; fields of a letter are short.
+_WITH_PARTS = re.compile(rb"multipart|message", re.IGNORECASE)
+_SHORT_FIELDS = 500
 _CONTENT_FIELD = re.compile(rb"^content-[^\n]*(?:\n[ \t][^\n]*)*\n", re.IGNORECASE | re.MULTILINE)
 # The tables of the machine are not asked: the same message reads the same everywhere.
 _TYPES = MimeTypes()
@@ -161,12 +166,12 @@ class _Reader:
         archives: int = 0,
     ) -> None:
         """A message; `within` goes in front of the paths of its parts."""
-        if summary is None or not summary.structure:
-            summary = _scan(header, pieces())
-        self.beyond.update(_DEFECTS[defect] for defect in summary.defects if defect in _DEFECTS)
-        try:
-            root = parse_structure(summary.structure).root
-        except EstafetaError:
+        if summary is not None and summary.structure:
+            root, defects = _root_of(summary)
+        else:
+            root, defects = _scan(header, pieces)
+        self.beyond.update(_DEFECTS[defect] for defect in defects if defect in _DEFECTS)
+        if root is None:
             return
         source, begin = _Source(pieces()), root.body_offset
         for place, path, deep in _leaves(root, within, depth):
@@ -313,14 +318,37 @@ def _part_of(archive: Part, member: Member) -> Part:
     return Part(media, member.name, path, complete=False, attached=True, other_name=member.other_name)
 
 
-def _scan(header: bytes, pieces: Iterator[bytes]) -> MessageSummary:
-    scanner = MessageScanner(_LIMITS)
+def _root_of(summary: MessageSummary) -> tuple[Place | None, Sequence[str]]:
+    """The outermost part, None where it cannot be read, and what is wrong."""
+    try:
+        return parse_structure(summary.structure).root, summary.defects
+    except EstafetaError:
+        return None, summary.defects
+
+
+def _scan(header: bytes, pieces: Callable[[], Iterator[bytes]]) -> tuple[Place | None, Sequence[str]]:
     # Only what says where parts are: no envelope is wanted, which is half of the work.
-    scanner.feed(b"".join(_CONTENT_FIELD.findall(header if header.endswith(b"\n") else header + b"\r\n")))
-    scanner.feed(b"\r\n")
+    fields = b"".join(_CONTENT_FIELD.findall(header if header.endswith(b"\n") else header + b"\r\n"))
+    short = len(fields) <= _SHORT_FIELDS and not _WITH_PARTS.search(fields)
+    letter = _scan_letter(fields) if short else None
+    return (letter, ()) if letter is not None else _scan_all(fields, pieces())
+
+
+@lru_cache(maxsize=256)
+def _scan_letter(fields: bytes) -> Place | None:
+    """A message that is one part from its fields alone, which programs write the same every day; None for others."""
+    root, defects = _scan_all(fields, ())
+    if root is None or defects or root.type in ("multipart", "message"):
+        return None
+    return replace(root, body_size=sys.maxsize)
+
+
+def _scan_all(fields: bytes, pieces: Iterable[bytes]) -> tuple[Place | None, Sequence[str]]:
+    scanner = MessageScanner(_LIMITS)
+    scanner.feed(fields + b"\r\n")
     for piece in pieces:
         scanner.feed(piece)
-    return scanner.close()
+    return _root_of(scanner.close())
 
 
 def _is_wrapped(place: Place) -> bool:

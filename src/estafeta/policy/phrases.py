@@ -7,6 +7,9 @@ One phrase says nothing; rules want several of a kind. English, as nearly all of
 languages is for Bayes to learn.
 """
 
+from collections.abc import Mapping
+from functools import cached_property
+from itertools import chain
 from typing import NamedTuple
 
 #: Of those who have millions to share.
@@ -69,43 +72,49 @@ credit repair|credit rating|credit card debt*
 
 
 class Phrase(NamedTuple):
-    """`first`: its first word; `sought`: as it stands among words."""
+    """`line`, `place`: where it stands in the list; `sought`: as it stands among words."""
 
-    first: str
+    line: int
+    place: int
     sought: str
 
 
-class Words(NamedTuple):
-    """A text as phrases are sought in it: lower case, one space between words, and the words by themselves."""
-
-    text: str = " "
-    known: frozenset[str] = frozenset()
-
-
-Phrases = tuple[tuple[Phrase, ...], ...]
+#: The first word of phrases, and these.
+Phrases = Mapping[str, tuple[Phrase, ...]]
 
 # What stands between words; `$`, `%` and `-` are of them.
 _BETWEEN = str.maketrans(dict.fromkeys("\"'.,;:!?()[]{}<>/\\|*_=~#&+^`\u2019\u2018\u201c\u201d", " "))
 
 
+class Words:
+    """A text as phrases are sought in it: lower case, one space between words; `known`: the words by themselves."""
+
+    def __init__(self, text: str = "") -> None:
+        self._all = text.lower().translate(_BETWEEN).split()
+        self.known = frozenset(self._all)
+
+    @cached_property
+    def text(self) -> str:
+        """All of it."""
+        return f" {' '.join(self._all)} "
+
+
 def read_phrases(lines: str) -> Phrases:
     """What is sought, line by line."""
-    return tuple(tuple(map(_read, line.split("|"))) for line in lines.split("\n") if line)
-
-
-def words_of(text: str) -> Words:
-    """The words of a text."""
-    words = text.lower().translate(_BETWEEN).split()
-    return Words(f" {' '.join(words)} ", frozenset(words))
+    found: dict[str, tuple[Phrase, ...]] = {}
+    for line, alternatives in enumerate(filter(None, lines.split("\n"))):
+        for place, phrase in enumerate(alternatives.split("|")):
+            first = phrase.split(" ")[0]
+            sought = f" {phrase[:-1]}" if phrase.endswith("*") else f" {phrase} "
+            found[first] = (*found.get(first, ()), Phrase(line, place, sought))
+    return found
 
 
 def find_phrases(phrases: Phrases, words: Words) -> list[str]:
     """What of them stands there, one of each line."""
-    found = (next((one.sought for one in line if one.first in words.known and one.sought in words.text), "")
-             for line in phrases)  # fmt: skip
-    return [one.strip() for one in found if one]
-
-
-def _read(phrase: str) -> Phrase:
-    first = phrase.split(" ")[0]
-    return Phrase(first, f" {phrase[:-1]}" if phrase.endswith("*") else f" {phrase} ")
+    begun = (phrases[first] for first in phrases.keys() & words.known)
+    found: dict[int, str] = {}
+    for one in sorted(chain.from_iterable(begun)):
+        if one.line not in found and one.sought in words.text:
+            found[one.line] = one.sought.strip()
+    return list(found.values())

@@ -13,7 +13,7 @@ from estafeta.policy import contentrules, headerrules
 from estafeta.policy.checks import Check, Stage
 from estafeta.policy.facts import Facts
 from estafeta.policy.headerrules import Case
-from estafeta.policy.phrases import words_of
+from estafeta.policy.phrases import Words
 from estafeta.policy.points import points_of
 from estafeta.policy.reading import known_reading, reading_of
 from estafeta.policy.verdict import Verdict, scored
@@ -94,7 +94,7 @@ def judge(facts: Facts, settings: Settings) -> Sequence[Verdict]:
         return ()
     fields = facts.content.fields
     subject = decode_header(unfold(b" ".join(fields.raw("subject")[:1])[:MAX_SUBJECT]))
-    words = words_of(f"{subject} {reading.plain[:MAX_WORDS]} {reading.seen[:MAX_WORDS]}")
+    words = Words(f"{subject} {reading.plain[:MAX_WORDS]} {reading.seen[:MAX_WORDS]}")
     case = Case(facts, fields, reading, subject, words)
     verdicts = []
     for rule in RULES:

@@ -102,3 +102,12 @@ def test_any_octets_have_words_and_names_agree(message: bytes) -> None:
         assert len(found) == len(set(found)) <= MAX_TOKENS
         assert all(0 <= bucket < BUCKETS for bucket in found)
         assert set(found) == set(names(Content.of(message), pairs=pairs))
+
+
+@given(st.text(st.sampled_from("ab1_'-$€ .,\n\t\x00@éÉㅎ中文กข\u200b\u00a0\u00a8\u0301")) | st.text())
+def test_a_text_without_repetitions_has_the_same_words(text: str) -> None:
+    message = plain(text.encode("utf-8", "replace"))
+    once, every = features(Content.of(message)), set(features(Content.of(message), pairs=True))
+    single = {bucket for bucket, name in names(Content.of(message), pairs=True).items() if " " not in name}
+    assert len(once) == len(set(once))
+    assert single <= set(once) <= every or len(every) == MAX_TOKENS

@@ -226,3 +226,27 @@ def test_damaged_archives_end(at, damage):
     for whole in (zipped(("a/b", b"x" * 99), ("c", b"")), tarred(("a", b"x"), ("b", b"y"))):
         torn = whole[:at] + damage + whole[at + len(damage) :]
         assert len(parts_of(mail_with("a.zip", torn))) < 20
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"",
+        b"Content-Type: text/plain; charset=us-ascii\r\n",
+        b"Content-Type: text/html\r\nContent-Transfer-Encoding: base64\r\n",
+        b"Content-Type: application/zip; name=a.zip\r\nContent-Disposition: attachment\r\n",
+        b"Content-Type: multipart/mixed; boundary=b\r\n",
+        b"Content-Type: multi(x)part/mixed; boundary=b\r\n",
+        b"Content-Type:\r\n multipart\r\n /mixed;boundary=b\r\n",
+        b"Content-Type: text/plain\r\nContent-Type: multipart/mixed; boundary=b\r\n",
+        b"Content-Type: messag\xc5\xbf/rfc822\r\n",
+        b"Content-Type: nonsense\r\nContent-Disposition: ;;;\r\n",
+    ],
+)
+def test_a_letter_is_read_from_its_fields_alone_as_it_is_in_whole(
+    fields: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = b"Subject: x\r\n" + fields + b"\r\n--b\r\nContent-Type: text/x-one\r\n\r\nb25l\r\n--b--\r\n"
+    quick = [parts_of(message) for _ in range(2)]
+    monkeypatch.setattr(limits, "_SHORT_FIELDS", -1)
+    assert quick == [parts_of(message)] * 2
