@@ -145,6 +145,7 @@ def _words(many: bool) -> str:
 
 def _section(messages: int, runs: list[Run]) -> Section:
     rows, targets = [], []
+    rounds = len(runs) // (2 * len(_STATES))
     for many in (False, True):
         of = {checks: [run for run in runs if (run.checks, run.many) == (checks, many)] for checks in _STATES}
         rates = {checks: median(run.rate for run in some) for checks, some in of.items()}
@@ -167,9 +168,7 @@ def _section(messages: int, runs: list[Run]) -> Section:
         "What looking at mail costs (Estafeta, 4 KiB messages signed with RSA-2048)",
         ["load", "messages/s", "× without", "CPU s per 1000", "ack p50 ms", "ack p99 ms"],
         rows,
-        [
-            f"Medians of {len(runs) // (2 * len(_STATES))} loads of {messages:,} messages each, by turns; DNS from this machine."
-        ],
+        [f"Medians of {rounds} loads of {messages:,} messages each, by turns; DNS from this machine."],
         targets,
         [asdict(run) for run in runs],
     )

@@ -72,15 +72,13 @@ _BETWEEN = 0x9E3779B9
 def features(content: Content, *, pairs: bool = False) -> list[int]:
     """The buckets of a message, each once, in the order of the words: at most `MAX_TOKENS`. `pairs`: also of words
     that stand side by side in the text, as far as there is room. Never raises."""
-    found: dict[int, None] = {}
+    found: list[int] = []
     for place, words in _words(content, every=pairs):
         sums = _sums(place, words)
-        found.update(dict.fromkeys(map(_MASK.__and__, sums)))
+        found += sums
         if pairs and not place:
-            found.update(dict.fromkeys(map(_MASK.__and__, _pair_sums(sums, words))))
-        if len(found) >= MAX_TOKENS:
-            break
-    return list(islice(found, MAX_TOKENS))
+            found += _pair_sums(sums, words)
+    return list(islice(dict.fromkeys(map(_MASK.__and__, found)), MAX_TOKENS))
 
 
 def names(content: Content, *, pairs: bool = False) -> dict[int, str]:

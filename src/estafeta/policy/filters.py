@@ -7,7 +7,7 @@ invisible characters left out, since whoever sends what is filtered writes it as
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from functools import cache, lru_cache
+from functools import cached_property, lru_cache
 
 from estafeta.core.errors import EstafetaError
 from estafeta.directory.filters import Direction, Filter, FilterAction, Releaser, parse_filters
@@ -20,6 +20,7 @@ from estafeta.policy.facts import Facts
 from estafeta.policy.fields import MAX_FIELDS, MAX_HEADER_OCTETS
 from estafeta.policy.filtermatch import as_read, domain_of, file_names, originators, patterns_of, recipients
 from estafeta.policy.networks import Networks
+from estafeta.policy.parts import Part
 from estafeta.policy.points import points_of
 from estafeta.policy.verdict import Verdict, deferred, discarded, passed, quarantined, rejected, scored, tagged
 
@@ -192,13 +193,28 @@ class _Seen:
     def __init__(self, facts: Facts, content: Content) -> None:
         self.facts = facts
         self.content = content
-        self.texts = cache(self._texts)
-        self.originators = cache(lambda: originators(facts.sender, content.fields))
-        self.recipients = cache(lambda: recipients(facts.recipients))
-        self.files = cache(lambda: [(part, file_names(part)) for part in content.parts])
+        self._texts: dict[str, list[str]] = {}
 
-    def _texts(self, field: str) -> list[str]:
-        return [as_read(text) for text in self.content.fields.texts(field)]
+    def texts(self, field: str) -> list[str]:
+        """The values of a field."""
+        if field not in self._texts:
+            self._texts[field] = [as_read(text) for text in self.content.fields.texts(field)]
+        return self._texts[field]
+
+    @cached_property
+    def originators(self) -> Sequence[str]:
+        """Whose mail it is."""
+        return originators(self.facts.sender, self.content.fields)
+
+    @cached_property
+    def recipients(self) -> Sequence[str]:
+        """Whom it is for."""
+        return recipients(self.facts.recipients)
+
+    @cached_property
+    def files(self) -> Sequence[tuple[Part, list[str]]]:
+        """Its parts, and what each is called."""
+        return [(part, file_names(part)) for part in self.content.parts]
 
     @property
     def direction(self) -> Direction:
@@ -254,11 +270,11 @@ def _client(one: Filter, seen: _Seen) -> str:
 
 
 def _originator(one: Filter, seen: _Seen) -> str:
-    return _address("originator", one.originator, seen.originators())
+    return _address("originator", one.originator, seen.originators)
 
 
 def _recipient(one: Filter, seen: _Seen) -> str:
-    return _address("recipient", one.recipient, seen.recipients())
+    return _address("recipient", one.recipient, seen.recipients)
 
 
 def _address(word: str, patterns: tuple[str, ...], addresses: Sequence[str]) -> str:
@@ -294,7 +310,7 @@ def _type(one: Filter, seen: _Seen) -> str:
         whole = field.partition(";")[0].strip()
         if patterns.matches(whole):
             return f"MIME type {whole[:100]}"
-    for part, _ in seen.files():
+    for part, _ in seen.files:
         if patterns.matches(part.media):
             return f"MIME type {part.media[:100]} in {part.path[:100]}"
     return ""
@@ -302,7 +318,7 @@ def _type(one: Filter, seen: _Seen) -> str:
 
 def _attachment(one: Filter, seen: _Seen) -> str:
     patterns = patterns_of(one.attachment)
-    for part, names in seen.files():
+    for part, names in seen.files:
         found = patterns.first(names)
         if found is not None:
             return f"attachment {(part.name or found)[:100]!r} in {part.path[:100]}"
@@ -310,7 +326,7 @@ def _attachment(one: Filter, seen: _Seen) -> str:
 
 
 def _archive(one: Filter, seen: _Seen) -> str:
-    for part, _ in seen.files():
+    for part, _ in seen.files:
         if part.archive in one.archive:
             return f"{part.archive} archive {part.name[:100]!r} in {part.path[:100]}"
     return ""
