@@ -21,6 +21,7 @@ from estafeta.delivery.values import (
     AttemptError,
     Endpoint,
     ErrorKind,
+    Finished,
     MemorySource,
     MessageSource,
     Outcome,
@@ -87,7 +88,7 @@ class Connection:
         """Send one message to all of its recipients, in as many transactions as the server wants."""
         started = time.monotonic()
         try:
-            outcomes, lost = await self._send(message)
+            outcomes, lost, sent = await self._send(message)
         except BaseException:
             self.abort()
             raise
@@ -98,6 +99,8 @@ class Connection:
             self.extensions.dsn,
             self.tls_words,
             time.monotonic() - started,
+            sent.signed,
+            sent.sealed,
         )
 
     async def etrn(self, domain: str) -> ReplyInfo:
@@ -126,18 +129,18 @@ class Connection:
             return reply_info(event.reply, command)
         raise broken(self.peer, Stage.IDLE, command, self._machine)
 
-    async def _send(self, message: Transmission) -> tuple[list[Outcome], bool]:
+    async def _send(self, message: Transmission) -> tuple[list[Outcome], bool, Finished]:
         offer = Offer(self.peer.host or self.peer.path, self.extensions, self._machine.tls, self._options.chunking)
         try:
             source = await _gathered(message.content)
             encoded = wants_seven_bit(message.flags, offer)
             if encoded:
                 source = await _seven_bit(source)
-            if message.finish is not None:
-                source = await message.finish(source, encoded)
+            sent = Finished(source) if message.finish is None else await message.finish(source, encoded)
         except (OSError, EstafetaError) as error:
             log.warning("content cannot be read", exc_info=error)
-            return [_unreadable(offer.host)] * len(message.recipients), False
+            return [_unreadable(offer.host)] * len(message.recipients), False, Finished(message.content)
+        source = sent.content
         plan = plan_transmission(message, offer, source.size, ascii_header=_ascii_header(source, message))
         outcomes = [_refused(reply, offer.host) if reply else _NOTHING for reply in plan.refusals]
         left = [number for number, reply in enumerate(plan.refusals) if reply is None]
@@ -148,7 +151,7 @@ class Connection:
             again, ended = await self._transact(plan, batch, source, outcomes)
             left = again + left
             lost = lost or ended
-        return outcomes, lost
+        return outcomes, lost, sent
 
     async def _transact(
         self, plan: Plan, batch: list[int], source: MessageSource, outcomes: list[Outcome]

@@ -215,7 +215,13 @@ def _delivered(
         fate = Fate.DELIVERED if final else Fate.RELAYED
         verdicts.results.append(result_of(waiting, fate, reply=outcome.reply, mta=outcome.mta))
     if judge.recording:
-        values = detail(tls=result.tls, seconds=round(result.seconds, 3), attempt=waiting.attempts + 1)
+        values = detail(
+            tls=result.tls,
+            seconds=round(result.seconds, 3),
+            attempt=waiting.attempts + 1,
+            signed=result.signed,
+            sealed=result.sealed,
+        )
         verdicts.records.append(
             Record(
                 verdicts.work.entry_id,

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from estafeta.delivery.keyring import KeyRing
-from estafeta.delivery.values import Finish, MemorySource, MessageSource
+from estafeta.delivery.values import Finish, Finished, MemorySource, MessageSource
 from estafeta.directory.settings_source import SettingsSource
 from estafeta.mail.address import domain_key
 from estafeta.mail.headers import find_header_end
@@ -49,6 +49,14 @@ class Due(NamedTuple):
     """From may be forged: signed for the reverse-path alone."""
 
 
+class Front(NamedTuple):
+    """What is written in front of a message; `signed` and `sealed` as of `Finished`."""
+
+    octets: bytes = b""
+    signed: str = ""
+    sealed: str = ""
+
+
 class FrontedSource:
     """A content with something in front of it."""
 
@@ -82,7 +90,7 @@ class Signer:
         self._settings = settings
         self._hostname = domain_key(hostname)
         self._clock = clock
-        self._known: OrderedDict[tuple[int, bool, str, int], bytes] = OrderedDict()
+        self._known: OrderedDict[tuple[int, bool, str, Due, int], Front] = OrderedDict()
 
     def forget(self) -> None:
         """Keys, domains or settings changed."""
@@ -97,44 +105,46 @@ class Signer:
             return None
         return partial(self._finish, work.content_id, domain_key(work.sender.rpartition("@")[2]), due)
 
-    async def _finish(
-        self, content_id: int, sender: str, due: Due, source: MessageSource, encoded: bool
-    ) -> MessageSource:
+    async def _finish(self, content_id: int, sender: str, due: Due, source: MessageSource, encoded: bool) -> Finished:
         await self._ring.refresh()
-        key = (content_id, encoded, sender, self._ring.generation)
+        key = (content_id, encoded, sender, due, self._ring.generation)
         front = self._known.get(key)
         if front is None:
             front = await self._front(source, sender, due)
             self._known[key] = front
             if len(self._known) > _MAX_KNOWN:
                 self._known.popitem(last=False)
-        if not front:
-            return source
+        octets, signed, sealed = front
+        if not octets:
+            return Finished(source)
         whole = source.whole()
-        return FrontedSource(front, source) if whole is None else MemorySource(front + whole)
+        made = FrontedSource(octets, source) if whole is None else MemorySource(octets + whole)
+        return Finished(made, signed, sealed)
 
-    async def _front(self, source: MessageSource, sender: str, due: Due) -> bytes:
+    async def _front(self, source: MessageSource, sender: str, due: Due) -> Front:
         aside = source.whole() is None or source.size > _INLINE_BYTES
         header = await asyncio.to_thread(_read_header, source) if aside else _read_header(source)
         fields = Fields(header)
         signers = await self._signers(fields, sender, due.stranger) if due.sign else ()
         sealers = await self._sealers(sender) if due.seal else ()
         if not signers and not sealers:
-            return b""
+            return Front()
         work = partial(self._write, header, fields, partial(_body, source), signers, sealers)
         return await asyncio.to_thread(work) if aside else work()
 
-    def _write(self, header: bytes, fields: Fields, body: Body, signers: Keys, sealers: Keys) -> bytes:
+    def _write(self, header: bytes, fields: Fields, body: Body, signers: Keys, sealers: Keys) -> Front:
         """Signatures, and in front of them, over them, the seal."""
-        front = b""
+        front = Front()
         headers = self._settings.current.dkim.signed_fields
         try:
             if signers:
-                front = sign(fields, body, signers, now=self._clock(), headers=headers)
+                octets = sign(fields, body, signers, now=self._clock(), headers=headers)
+                front = Front(octets, _key_words(signers))
             found = read_results(fields) if sealers else None
             if found is not None:
-                sealed = Fields(front + header) if front else fields
-                front = seal(sealed, body, found.text, found.cv, sealers[0], self._clock(), headers) + front
+                signed = Fields(front.octets + header) if front.octets else fields
+                made = seal(signed, body, found.text, found.cv, sealers[0], self._clock(), headers)
+                front = Front(made + front.octets, front.signed, _key_words(sealers[:1]) if made else "")
         except ValueError as error:
             log.info("a message goes out without all that is due", extra={"reason": str(error)})
         return front
@@ -160,6 +170,10 @@ class Signer:
         if not keys and dkim.default_domain:
             keys = await self._ring.find(dkim.default_domain)
         return keys or await self._ring.find_above(self._hostname)
+
+
+def _key_words(keys: Keys) -> str:
+    return " ".join((keys[0].domain, *(key.selector for key in keys)))
 
 
 class Results(NamedTuple):

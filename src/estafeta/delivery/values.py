@@ -77,7 +77,16 @@ class Receiver(NamedTuple):
     orcpt: str = ""
 
 
-Finish = Callable[[MessageSource, bool], Awaitable[MessageSource]]
+class Finished(NamedTuple):
+    """A content as it is sent. `signed`, `sealed`: by which keys, as `example.org rsa1 ed1` (domain and selectors), ""
+    for none."""
+
+    content: MessageSource
+    signed: str = ""
+    sealed: str = ""
+
+
+Finish = Callable[[MessageSource, bool], Awaitable[Finished]]
 """Puts in front of a content, as it will be sent, what is due; the switch: it was encoded anew for the next server.
 Raises EstafetaError, OSError where the content or a key cannot be read."""
 
@@ -168,7 +177,8 @@ class TransmissionResult(NamedTuple):
 
     `lost_after_dot`: the connection ended after the last octet of the content and before the reply, so that the other
     side may have it. `connection_usable`: another may be sent over this connection. `relayed_dsn`: the other side has
-    DSN and was told what the sender wishes. `tls` as `Connection.tls_words`; `seconds` from first to last octet."""
+    DSN and was told what the sender wishes. `tls` as `Connection.tls_words`; `seconds` from first to last octet;
+    `signed`, `sealed` as of `Finished`."""
 
     outcomes: tuple[Outcome, ...]
     lost_after_dot: bool = False
@@ -176,6 +186,8 @@ class TransmissionResult(NamedTuple):
     relayed_dsn: bool = False
     tls: str = ""
     seconds: float = 0.0
+    signed: str = ""
+    sealed: str = ""
 
 
 class AttemptError(Exception):

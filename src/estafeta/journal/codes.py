@@ -77,7 +77,8 @@ _TAIL = """
 `message_id` (shown in hex, as in the reply to the client and in the Received field; it begins with the time in
 milliseconds), `at_us`, `code`, `address` (whom it is about), `peer`, `size` in octets, `text`, and `detail`: a JSON
 object with what is known of subject, message_id (the field), to, login, tls, hop, host, seconds, attempt, next_ms
-(epoch milliseconds), status, notice, child and parent (idents of other messages), list, reason, who, mailbox, envid.
+(epoch milliseconds), status, notice, child and parent (idents of other messages), list, reason, who, mailbox, envid,
+signed and sealed (DKIM and ARC: a domain and the selectors of its keys).
 
 ## Lines of `--i5`
 

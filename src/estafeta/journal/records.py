@@ -84,7 +84,8 @@ def detail(**values: Any) -> str:
 
     Keys in use: subject, message_id (the field), to (list), envid, tls, helo, login, mailbox
     (`account/mailbox/uid`), sender (of what was refused), hop, host, seconds, attempt, next_ms, status, notice
-    (ident of the notice), parent and child (idents), list, reason, who, kept."""
+    (ident of the notice), parent and child (idents), list, reason, who, kept, signed and sealed (by which keys: a
+    domain and selectors)."""
     return _encode({key: value for key, value in values.items() if value})
 
 

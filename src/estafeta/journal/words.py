@@ -155,7 +155,9 @@ def _sent(entry: Entry, telling: Telling) -> str:
     waited = (entry.at_us - telling.came_us) / 1e6 if telling.came_us else 0.0
     after = f", {duration(waited)} after it came" if waited >= _MINUTE else ""
     to = f"{_about(' for ', entry.address)}{_about(' to ', _remote(entry))}"
-    return f"delivered{to}{_answer(entry)}{_more(entry)}{after}"
+    keys = _keys(", signed (DKIM) by ", entry.detail.get("signed"))
+    keys += _keys(", sealed (ARC) by ", entry.detail.get("sealed"))
+    return f"delivered{to}{_answer(entry)}{_more(entry)}{keys}{after}"
 
 
 def _given_up(entry: Entry, telling: Telling) -> str:
@@ -280,6 +282,13 @@ def _more(entry: Entry) -> str:
 def _tls(detail: Mapping[str, Any]) -> str:
     tls = detail.get("tls")
     return f"encrypted with {tls}" if tls else ""
+
+
+def _keys(before: str, keys: Any) -> str:
+    """A domain and selectors of its keys."""
+    domain, *selectors = str(keys or "").split() or [""]
+    with_them = f" with {' and '.join(selectors)}" if selectors else ""
+    return _about(before, f"{domain}{with_them}")
 
 
 def _spent(detail: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from estafeta.delivery.values import MemorySource, MessageSource
 from estafeta.directory.signingkeys import SigningKeys
 from estafeta.directory.tables import domains
 from estafeta.dns.values import Answer, DnsStatus
+from estafeta.journal.records import read_detail
 from estafeta.mail.headers import find_header_end
 from estafeta.queue.values import EntryFlag, Work
 from estafeta.trust import dkim
@@ -169,6 +170,9 @@ def test_what_is_put_off_is_signed_when_it_goes(tmp_path: Path, url: str) -> Non
         assert await verified(message.content, Published(house.keys)) == [f"example.test {new.algorithm}"]
         [mail] = [line for line in site.commands() if line.startswith("MAIL")][-1:]
         assert f"SIZE={len(message.content)}" in mail
+        await house.emptied()
+        [delivered] = house.story("88")
+        assert read_detail(delivered.detail)["signed"] == "example.test new"
 
     run(scene, tmp_path, url)
 
@@ -239,7 +243,7 @@ def test_a_message_for_many_is_signed_once(tmp_path: Path, url: str) -> None:
         async def front(work: Work, encoded: bool = False) -> bytes:
             finish = signer.finish(work)
             assert finish is not None
-            whole = (await finish(source, encoded)).whole()
+            whole = (await finish(source, encoded)).content.whole()
             assert whole is not None
             return whole.removesuffix(TEXT)
 
@@ -324,7 +328,8 @@ def test_hostile_messages_cost_bounded_work(tmp_path: Path, url: str) -> None:
         pieces = Pieces()
         finish = signer.finish(_work(content_id=-1))
         assert finish is not None
-        assert await finish(pieces, False) is pieces  # type: ignore[arg-type, comparison-overlap]
+        finished = await finish(pieces, False)  # type: ignore[arg-type]
+        assert finished == (pieces, "", "")
         assert pieces.taken < 2 << 20
 
     _scene(tmp_path, url, scene)
@@ -337,16 +342,40 @@ def test_what_a_stranger_wrote_to_a_list_is_signed_for_the_list_alone(tmp_path: 
         add_domain(house, "example.test", ED)
         add_domain(house, "two.test", ED)
         signed = {}
-        for number, flags in enumerate((EntryFlag.NONE, EntryFlag.STRANGER), 1):
-            finish = house.signer.finish(_work(number, "news-bounces@two.test", flags))
+        for flags in (EntryFlag.NONE, EntryFlag.STRANGER):
+            # The same content: what is known of one is not for the other.
+            finish = house.signer.finish(_work(1, "news-bounces@two.test", flags))
             assert finish is not None
-            made = (await finish(MemorySource(TEXT), False)).whole()
+            made = (await finish(MemorySource(TEXT), False)).content.whole()
             assert made is not None
             signed[flags] = await verified(made, Published(house.keys))
         assert signed == {
             EntryFlag.NONE: ["example.test ed25519-sha256"],
             EntryFlag.STRANGER: ["two.test ed25519-sha256"],
         }
+
+    _scene(tmp_path, url, scene)
+
+
+def test_it_is_told_with_which_keys(tmp_path: Path, url: str) -> None:
+    results = b"Authentication-Results: mail.example.test; none\r\n"
+
+    async def scene(house: CourierHouse) -> None:
+        add_domain(house, "example.test", RSA, ED)
+        rsa, ed = sorted((key.selector for key in house.keys.list_keys()), reverse=True)
+        told = []
+        for content_id, flags, content in (
+            (1, EntryFlag.NONE, TEXT),
+            (2, EntryFlag.RESULTS, results + TEXT),
+            (3, EntryFlag.RESULTS | EntryFlag.FOREIGN, results + TEXT),
+            (4, EntryFlag.RESULTS | EntryFlag.FOREIGN, TEXT),
+            (5, EntryFlag.NONE, b"Subject: From nobody\r\n\r\n"),
+        ):
+            finish = house.signer.finish(_work(content_id, flags=flags))
+            assert finish is not None
+            told.append((await finish(MemorySource(content), False))[1:])
+        signed, sealed = f"example.test {rsa} {ed}", f"example.test {rsa}"
+        assert told == [(signed, ""), (signed, sealed), ("", sealed), ("", ""), ("", "")]
 
     _scene(tmp_path, url, scene)
 
@@ -367,7 +396,7 @@ def test_who_comes_while_keys_are_read_waits_for_them(tmp_path: Path, url: str) 
         async def front() -> MessageSource:
             finish = signer.finish(_work())
             assert finish is not None
-            return await finish(MemorySource(TEXT), False)
+            return (await finish(MemorySource(TEXT), False)).content
 
         made = await asyncio.gather(*(front() for _ in range(5)))
         assert all(one.size > len(TEXT) for one in made)

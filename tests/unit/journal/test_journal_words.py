@@ -52,6 +52,11 @@ SENTENCES = [
         'delivered for b@y.test to mx.y.test: it said "250 2.0.0 queued" (attempt 3, encrypted with TLSv1.3)',
     ),
     (
+        entry("88", "b@y.test", "mx.y.test", "250 ok", signed="x.test rsa1 ed1", sealed="x.test rsa1"),
+        'delivered for b@y.test to mx.y.test: it said "250 ok", signed (DKIM) by x.test with rsa1 and ed1, sealed (ARC)'
+        " by x.test with rsa1",
+    ),
+    (
         entry("83", "b@y.test", "mx.y.test", "550-no\r\n550 such user"),
         'given up for b@y.test at mx.y.test: it said "550-no / 550 such user"',
     ),
