@@ -135,6 +135,21 @@ def test_many_users_from_one_network(site):
     assert guess(other, client=HOME, password=PASSWORD) is None
 
 
+def test_who_guesses_by_way_of_a_webmail_locks_out_nobody_else(site):
+    site.settings.set_setting("limits.exempt_networks", "203.0.113.9/32", "test")
+    worker, other = site.worker(), site.worker()
+    for number in range(100):
+        guess(worker, f"user{number}", client="203.0.113.9")
+        guess(worker, f"user{number}", client="203.0.113.10")
+        site.now += 1
+    assert guess(other, client="203.0.113.10", password=PASSWORD) is Kind.LIMIT
+    for one in (worker, other):
+        assert guess(one, client="203.0.113.9", password=PASSWORD) is None
+    for _ in range(6):
+        guess(worker, client="203.0.113.9")
+    assert guess(worker, client="203.0.113.9", password=PASSWORD) is Kind.LIMIT
+
+
 def test_strangers_cause_few_commits(site):
     worker = site.worker()
     told = sum(len(worker.throttle.failed(f"user{number % 50}", f"10.{number % 200}.0.1")) for number in range(100_000))

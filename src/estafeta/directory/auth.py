@@ -119,7 +119,7 @@ class Authenticator:
 
     def _check_waiting(self, login: str, client: str) -> None:
         self.throttle.check(login, client)
-        self.throttle.check_shared(self._blocks(login, client))
+        self.throttle.check_shared(self._blocks(login, client), client)
 
     def _blocks(self, login: str, client: str) -> list[Block]:
         with self._database.read() as conn:

@@ -337,7 +337,8 @@ class Limits(Section):
     )
     exempt_networks: tuple[Network, ...] = Field(
         default=LOOPBACK,
-        description="Clients that the limits per address do not count: this machine, monitors, gateways.",
+        description="Clients that the limits per address do not count: this machine, monitors, gateways, webmail. "
+        "Wrong passwords from there do not make other users there wait.",
     )
     default_quota_bytes: int = Field(
         default=0,

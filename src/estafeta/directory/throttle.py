@@ -2,7 +2,9 @@
 
 After the settings' number of failures the wait doubles from one second with each further one. Only sign-ins from the
 same network are refused while it lasts, so that nobody can lock a user out from elsewhere. Wrong passwords for one user
-from many networks make each sign-in from networks where none succeeded lately wait a few seconds instead.
+from many networks make each sign-in from networks where none succeeded lately wait a few seconds instead. Behind an
+address of `limits.exempt_networks` (this machine, a webmail, a gateway) are many users: what one gets wrong there slows
+down that one alone.
 
 Kept in memory of one worker and bounded. What grows long is told to all workers and machines as a block
 (estafeta.directory.blocks); `failed` says what to tell.
@@ -11,6 +13,7 @@ Kept in memory of one worker and bounded. What grows long is told to all workers
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.directory.blocks import Block, holds, login_key
@@ -56,14 +59,16 @@ class Throttle:
             if entry is not None and 0 < (left := entry.wait_until_seconds - now) <= longest:
                 raise EstafetaError(Kind.LIMIT, f"Too many wrong passwords; try again in {int(left) + 1} seconds.")
 
-    def check_shared(self, found: Sequence[Block]) -> None:
-        """EstafetaError LIMIT where one of these blocks holds (`find_blocks`)."""
+    def check_shared(self, found: Sequence[Block], client: str) -> None:
+        """EstafetaError LIMIT where one of these blocks holds for `client` (`find_blocks`)."""
         now, longest = self._clock(), self._settings.current.auth.max_delay_seconds
         for block in found:
             if not holds(block, now):
                 continue
             if block.made_by:
                 raise EstafetaError(Kind.LIMIT, "Sign-ins are blocked here; ask the operator.")
+            if not block.login and self._is_of_many(client):
+                continue
             left = block.until_seconds - now
             if block.network and left <= longest + _SKEW_SECONDS:
                 raise EstafetaError(Kind.LIMIT, f"Too many wrong passwords; try again in {int(left) + 1} seconds.")
@@ -136,10 +141,11 @@ class Throttle:
     def _keys(self, login: str, client: str) -> list[tuple[tuple[str, str], int]]:
         auth = self._settings.current.auth
         network = _network(client)
-        return [
-            ((network, login_key(login)), auth.failures_before_delay),
-            ((network, ""), auth.failures_per_network),
-        ]
+        own = ((network, login_key(login)), auth.failures_before_delay)
+        return [own] if self._is_of_many(client) else [own, ((network, ""), auth.failures_per_network)]
+
+    def _is_of_many(self, client: str) -> bool:
+        return _is_within(client, self._settings.current.limits.exempt_networks)
 
     def _make_room(self) -> None:
         """The entries touched longest ago go first: `failed` puts what it touches at the end."""
@@ -150,10 +156,22 @@ class Throttle:
 
 def _network(client: str) -> str:
     """Whoever has one address has its neighbours: /24 of IPv4, /56 of IPv6."""
+    address = _address(client)
+    if address is None:
+        return client
+    return str(ipaddress.ip_network((address, 24 if address.version == 4 else 56), strict=False))
+
+
+@lru_cache(maxsize=4096)
+def _is_within(client: str, networks: tuple[str, ...]) -> bool:
+    """A client without an address is of this machine (a Unix socket)."""
+    address = _address(client)
+    return address is None or any(address in ipaddress.ip_network(network) for network in networks)
+
+
+def _address(client: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         address = ipaddress.ip_address(client.partition("%")[0])
     except ValueError:
-        return client
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return str(ipaddress.ip_network((address, 24 if address.version == 4 else 56), strict=False))
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
