@@ -34,6 +34,12 @@ name = "no pictures"
 action = "reject"
 type = "image/*"
 text = "No pictures, please"
+
+[[filter]]
+name = "programs"
+action = "reject"
+subject = "job *"
+direction = "local"
 """
 
 
@@ -74,7 +80,7 @@ def held(server: Server) -> list[dict[str, object]]:
 def test_a_message_is_held_looked_at_released_and_traced(server: Server, tmp_path: Path) -> None:
     (tmp_path / "filters.toml").write_text(FILTERS)
     done = server.run("filter", "import", str(tmp_path / "filters.toml"))
-    assert "3 filters hold now" in done.stdout, done.stderr
+    assert "4 filters hold now" in done.stdout, done.stderr
     wait_until(
         lambda: "Accepted" in send(server, worm(), "alice@example.test", "bob@example.test") and bool(held(server))
     )
@@ -183,6 +189,12 @@ def test_discarded_and_refused(server: Server) -> None:
     wait_until(lambda: "discarded for carol@" in server.run("message", "trace", discarded.split()[-1]).stdout)
 
 
+def test_mail_of_programs_is_asked_about_as_that_of_our_own(server: Server) -> None:
+    done = server.run("sendmail", "-i", "-f", "bob@example.test", "carol@example.test", input="Subject: job 7\n\nx\n")
+    assert done.returncode == 77, done.stderr
+    assert "A filter of this site does not let this message in" in done.stderr
+
+
 def test_hostile_mail_is_bounded_and_held(server: Server) -> None:
     part = b"--b\r\nContent-Type: text/plain\r\n\r\nx\r\n"
     hostile = {
@@ -206,7 +218,7 @@ def test_a_filter_is_tried_added_and_removed(server: Server, tmp_path: Path) -> 
     assert tried.stdout.startswith("scripts: keep: attachment 'LOVE-LETTER.TXT.vbs'")
     assert server.run("filter", "add", "far", "--originator", "*@far.test", "--action", "discard").returncode == 0
     names = [one["name"] for one in json.loads(server.run("filter", "list", "--json").stdout)]
-    assert names == ["scripts", "noise", "no pictures", "far"]
+    assert names == ["scripts", "noise", "no pictures", "programs", "far"]
     assert server.run("filter", "remove", "noise").returncode == 0
     exported = server.run("filter", "export").stdout
     assert "noise" not in exported

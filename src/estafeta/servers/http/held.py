@@ -92,7 +92,7 @@ def held_page(offer: Offer, language: str) -> Page:
         (
             texts.held_intro.format(who=offer.address, until=until),
             texts.held_from.format(author=held.author or held.sender or "<>"),
-            texts.held_subject.format(subject=held.subject),
+            texts.held_subject.format(subject=held.subject) if held.subject else "",
             texts.held_why.format(reason=held.reason),
         ),
         (Button(texts.held_release, "release", main=False), Button(texts.held_delete, "delete")),
