@@ -13,10 +13,11 @@ from estafeta.core.errors import EstafetaError, Kind
 from estafeta.core.ids import AccountId
 from estafeta.directory.model import LocalTarget, Resolution, Status
 from estafeta.directory.settings_model import Settings
-from estafeta.intake.accept import INLINE_BYTES, SPOOL_BYTES, Inspect, Intake, Receipt, Reception
+from estafeta.intake.accept import Intake
 from estafeta.intake.conditions import Origin, Recipient
 from estafeta.intake.idents import Idents
 from estafeta.intake.planning import Planner
+from estafeta.intake.reception import INLINE_BYTES, SPOOL_BYTES, Inspect, Receipt, Reception
 from estafeta.journal.records import Code
 from estafeta.journal.tables import journal
 from estafeta.mail.address import Address

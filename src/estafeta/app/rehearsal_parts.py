@@ -10,9 +10,10 @@ from estafeta.core.errors import EstafetaError, Kind
 from estafeta.directory.auth import Authenticator
 from estafeta.directory.blocks import Block
 from estafeta.directory.model import Account, RemoteTarget, Resolution, Service
-from estafeta.intake.accept import Inspect, Intake, Reception
+from estafeta.intake.accept import Intake
 from estafeta.intake.conditions import PLAIN, Conditions, Origin, Recipient
 from estafeta.intake.planning import Planner
+from estafeta.intake.reception import Inspect, Reception
 from estafeta.mail.address import Address
 from estafeta.policy.verdict import Verdict
 from estafeta.routing.route import route

@@ -1,10 +1,12 @@
-"""What is known of a message besides its recipients and its content, and whom it is for once that is known."""
+"""What is known of a message besides its content: what it is, where it comes from, what its sender wants, whom it is
+for."""
 
 import zlib
 from typing import NamedTuple
 
 from estafeta.directory.model import LocalTarget
 from estafeta.mail.address import Address
+from estafeta.mail.scan import MessageSummary
 
 
 class Origin(NamedTuple):
@@ -51,6 +53,23 @@ class Conditions(NamedTuple):
 
 
 PLAIN = Conditions()
+
+
+class Message(NamedTuple):
+    """A message whose content is known: `ident` as a number, `skip` octets in front that do not go out, `now_ms`;
+    `tls_optional`: its header says that TLS is not required (RFC 8689 3); `author` as its From field has it,
+    where it goes into quarantine."""
+
+    ident: int
+    sender: Address | None
+    summary: MessageSummary
+    size: int
+    skip: int
+    now_ms: int
+    eight_bit: bool = False
+    urgent: bool = False
+    tls_optional: bool = False
+    author: str = ""
 
 
 class Onward(NamedTuple):

@@ -8,21 +8,21 @@ a message of a list, one that was waiting. Nothing is written from here.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from estafeta.core.backoff import RetryRules, parse_retry_rules
-from estafeta.core.ids import JUNK, AccountId
 from estafeta.directory.model import ListTarget, LocalTarget, RemoteTarget, Resolution, Status
 from estafeta.directory.settings_model import Settings
 from estafeta.directory.settings_outward import JournalLevel
-from estafeta.intake.conditions import PLAIN, Conditions, Onward, Origin, Recipient
+from estafeta.intake.conditions import PLAIN, Conditions, Message, Onward, Origin, Recipient
+from estafeta.intake.deliveries import deliveries_for, sorted_out
 from estafeta.intake.idents import Idents
+from estafeta.intake.records import kept, reception, resolved
 from estafeta.intake.sendingon import is_forwarded
 from estafeta.journal.filtering import Recording
-from estafeta.journal.records import MAX_NAMED, Code, Record, detail
+from estafeta.journal.records import Code, Record, detail
 from estafeta.mail.address import Address, domain_key, parse_address
-from estafeta.mail.scan import MessageScanner, MessageSummary
-from estafeta.mailboxes.values import Arrival, Delivery
+from estafeta.mail.scan import MessageScanner
+from estafeta.mailboxes.values import Arrival
 from estafeta.policy.content import Content
 from estafeta.policy.judgement import Judgement
 from estafeta.policy.verdict import Action, Verdict, rejected
@@ -42,23 +42,6 @@ _NO_WAY_OUT = rejected(
 )
 
 Clock = Callable[[], float]
-
-
-class Message(NamedTuple):
-    """A message whose content is known: `ident` as a number, `skip` octets in front that do not go out, `now_ms`;
-    `tls_optional`: its header says that TLS is not required (RFC 8689 3); `author` as its From field has it,
-    where it goes into quarantine."""
-
-    ident: int
-    sender: Address | None
-    summary: MessageSummary
-    size: int
-    skip: int
-    now_ms: int
-    eight_bit: bool = False
-    urgent: bool = False
-    tls_optional: bool = False
-    author: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +161,13 @@ class Planner:
         held = judgement is not None and judgement.action is Action.QUARANTINE
         if held or conditions.release_ms > message.now_ms:
             recipients = [_waiting(recipient) for recipient in recipients]
-        deliveries, places = _deliveries(recipients, quotas)
+        deliveries, places = deliveries_for(recipients, quotas)
         records = self._records(message, recipients, origin, conditions)
         if judgement is not None:
-            deliveries = _sorted_out(deliveries, judgement)
+            deliveries = sorted_out(deliveries, judgement)
             sender = "" if message.sender is None else str(message.sender)
             said = judgement.records(message.ident, sender, origin.peer)
-            said += _kept(message.ident, recipients, judgement.decisive.reason) if held else ()
+            said += kept(message.ident, recipients, judgement.decisive.reason) if held else ()
             records += self.policies.recording.keep(said)
             # Of those who may send here there is nothing that others need to know.
             results = conditions.results or bool(judgement.front)
@@ -315,69 +298,21 @@ class Planner:
         if level is JournalLevel.OFF:
             return ()
         onward = any(recipient.onward for recipient in recipients)
-        records = [self._reception(message, recipients, origin, conditions, relayed=onward)]
+        records = [reception(message, recipients, origin, conditions, relayed=onward, subjects=self.policies.subjects)]
         if level is JournalLevel.FULL:
             for recipient in recipients:
-                records.extend(_resolved(message.ident, recipient))
+                records.extend(resolved(message.ident, recipient))
                 records.extend(
                     Record(message.ident, Code.QUEUED, one.address, detail=detail(hop=one.hop))
                     for one in recipient.onward
                 )
         return tuple(records)
 
-    def _reception(
-        self,
-        message: Message,
-        recipients: Sequence[Recipient],
-        origin: Origin,
-        conditions: Conditions,
-        *,
-        relayed: bool,
-    ) -> Record:
-        summary = message.summary
-        peer = origin.peer or origin.client
-        named = f"{origin.helo} [{peer}]" if origin.helo and peer else origin.helo or peer
-        return Record(
-            message.ident,
-            Code.RECEIVED_RELAY if relayed else Code.RECEIVED_LOCAL,
-            "" if message.sender is None else str(message.sender),
-            named,
-            message.size,
-            origin.protocol,
-            detail(
-                subject=summary.subject[:200] if self.policies.subjects else "",
-                message_id=summary.message_id,
-                to=[str(recipient.address) for recipient in recipients[:MAX_NAMED]],
-                recipients=len(recipients) if len(recipients) > MAX_NAMED else 0,
-                tls=origin.tls,
-                login=origin.login,
-                envid=conditions.envid,
-                release_ms=conditions.release_ms,
-                parent=f"{conditions.parent:x}" if conditions.parent else "",
-            ),
-        )
-
 
 def _no_route(found: Route) -> Verdict:
     """Routing's own refusal; what DNS or a rule may say otherwise tomorrow is put off."""
     code, enhanced = found.code or 550, found.status or "5.1.2"
     return Verdict(Action.DEFER if code < 500 else Action.REJECT, "no route", found.text, code, enhanced)
-
-
-def _resolved(ident: int, recipient: Recipient) -> list[Record]:
-    """A record of what an address stands for, unless that is just itself."""
-    names = [one.address for one in recipient.onward]
-    if len(recipient.targets) + len(names) == 1 and (not names or names[0] == str(recipient.address)):
-        return []
-    words = ", ".join([*names, *(f"mailbox {target.account_id}" for target in recipient.targets)][:MAX_NAMED])
-    return [Record(ident, Code.RESOLVED, str(recipient.address), text=words)]
-
-
-def _kept(ident: int, recipients: Sequence[Recipient], reason: str) -> tuple[Record, ...]:
-    """The manual's "rejected by filtering", whose record says that it was kept."""
-    return tuple(
-        Record(ident, Code.FILTERED, str(one.address), text=reason, detail=detail(kept=1)) for one in recipients
-    )
 
 
 def _waiting(recipient: Recipient) -> Recipient:
@@ -403,44 +338,6 @@ def _flags(message: Message, conditions: Conditions) -> EntryFlag:
         if there:
             flags |= flag
     return flags
-
-
-def _deliveries(recipients: Sequence[Recipient], quotas: bool) -> tuple[tuple[Delivery, ...], list[tuple[int, ...]]]:
-    """One delivery per mailbox, however many recipients mean it, and for each recipient which deliveries are its.
-
-    The quota is binding where one recipient means one mailbox. Where several share a fate (an alias, one reply for
-    all), it was checked at RCPT, and a mailbox may go over it by this one message rather than lose it. So it may where
-    a confirmation is committed with the message, which would be a lie, and (`quotas` false) where no client waits that
-    could be told.
-    """
-    order: dict[AccountId, int] = {}
-    limits: dict[AccountId, tuple[int, int]] = {}
-    names: list[str] = []
-    places = []
-    for recipient in recipients:
-        mine = []
-        for target in recipient.targets:
-            place = order.setdefault(target.account_id, len(order))
-            if place == len(names):
-                names.append(str(recipient.address))
-            mine.append(place)
-            limits[target.account_id] = target.quota_bytes, target.quota_messages
-        places.append(tuple(mine))
-    if not order:
-        return (), places
-    confirmed = "SUCCESS" in recipients[0].notify
-    if quotas and len(recipients) == 1 and len(order) == 1 and not recipients[0].onward and not confirmed:
-        [(account, (octets, messages))] = limits.items()
-        return (Delivery(account, quota_bytes=octets, quota_messages=messages, address=names[0]),), places
-    return tuple([Delivery(account, address=names[place]) for account, place in order.items()]), places
-
-
-def _sorted_out(deliveries: tuple[Delivery, ...], judgement: Judgement) -> tuple[Delivery, ...]:
-    """Into Junk where it is junk."""
-    return tuple(
-        one._replace(mailbox_id=JUNK, keywords="$Junk") if judgement.is_junk_for(one.account_id) else one
-        for one in deliveries
-    )
 
 
 def sender_of(text: str) -> Address | None:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 
 from estafeta.delivery.notices import About, Fate, Made, Notifier, Result
 from estafeta.delivery.outfit import Agency
-from estafeta.intake.conditions import Conditions, Origin, Recipient
-from estafeta.intake.planning import Message, Planner, sender_of
+from estafeta.intake.conditions import Conditions, Message, Origin, Recipient
+from estafeta.intake.planning import Planner, sender_of
 from estafeta.journal.records import Code, Record, detail
 from estafeta.lists.agent import ListAgent
 from estafeta.lists.values import Fate as ListFate

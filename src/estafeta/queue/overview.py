@@ -16,7 +16,7 @@ from estafeta.queue.lines import NEVER
 from estafeta.queue.tables import destinations, entries, recipients
 from estafeta.queue.values import HELD_LANES, Destination
 
-# How an ident is made of its time: estafeta.intake.accept.
+# How an ident is made of its time: estafeta.intake.idents.
 _IDENT_TIME_BITS = 20
 
 

@@ -27,11 +27,12 @@ from estafeta.directory.model import LocalTarget, RemoteTarget, Resolution, Stat
 from estafeta.directory.settings_model import Settings
 from estafeta.directory.signingkeys import SigningKeys
 from estafeta.dns.resolver import DnsResolver
-from estafeta.intake.accept import Intake, Receipt
+from estafeta.intake.accept import Intake
 from estafeta.intake.conditions import PLAIN, Conditions, Origin, Recipient
 from estafeta.intake.idents import Idents
 from estafeta.intake.planning import Planner
 from estafeta.intake.posting import Posting, confirmations
+from estafeta.intake.reception import Receipt
 from estafeta.journal.tables import journal
 from estafeta.mail.address import Address, parse_address
 from estafeta.mailboxes import look

@@ -10,11 +10,12 @@ import pytest
 from estafeta.core.ids import AccountId
 from estafeta.directory.model import LocalTarget, RemoteTarget, Resolution, Status
 from estafeta.directory.settings_model import Settings
-from estafeta.intake.accept import INLINE_TARGETS, Intake
-from estafeta.intake.conditions import PLAIN, Onward, Origin, Recipient
+from estafeta.intake.accept import Intake
+from estafeta.intake.conditions import PLAIN, Message, Onward, Origin, Recipient
 from estafeta.intake.idents import Idents
-from estafeta.intake.planning import Message, Planner
+from estafeta.intake.planning import Planner
 from estafeta.intake.posting import Posting
+from estafeta.intake.reception import INLINE_TARGETS
 from estafeta.mail.address import Address
 from estafeta.mail.scan import MessageScanner
 from estafeta.policy.chain import Chain

@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from estafeta.core.errors import EstafetaError, Kind
-from estafeta.intake.accept import Receipt, Reception, Stored
 from estafeta.intake.conditions import Conditions, Origin, owner_of
+from estafeta.intake.reception import Receipt, Reception, Stored
 from estafeta.mail.trace import with_protocol
 from estafeta.policy.content import Content
 from estafeta.policy.judgement import Judgement, RefusedError

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from estafeta.core.errors import EstafetaError
 from estafeta.directory.model import Account, Resolution
-from estafeta.intake.accept import Reception
 from estafeta.intake.conditions import Recipient
+from estafeta.intake.reception import Reception
 from estafeta.journal.records import MAX_NAMED, Code, Record, refusal
 from estafeta.mail.address import Address
 from estafeta.net.pump import Pump
