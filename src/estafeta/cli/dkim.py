@@ -153,10 +153,10 @@ def remove(
             typer.echo(f"Erased. Take {gone.dns_record.name} out of DNS.")
             return
         gone = keys.erase(domain, selector)
+        kind = gone.record.partition("p=")[0]
+        typer.echo("Erased. Publish this in place of its record, so that nobody believes it any more:")
+        typer.echo(f'  {gone.dns_record.name}. IN TXT "{kind}p="')
         made = keys.create_key(domain, gone.algorithm)
-    kind = gone.record.partition("p=")[0]
-    typer.echo("Erased. Publish this in place of its record, so that nobody believes it any more:")
-    typer.echo(f'  {gone.dns_record.name}. IN TXT "{kind}p="')
     typer.echo("And this, for the key that follows it:")
     show_records([made])
 

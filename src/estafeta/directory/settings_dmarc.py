@@ -29,7 +29,8 @@ class Dmarc(Section):
     trusted_sealers: tuple[str, ...] = Field(
         default=(),
         description="Domains of forwarders and mailing lists whose ARC seals are believed: where one of them found "
-        "that DMARC passed before it changed the message, that counts (RFC 8617).",
+        "that DMARC passed before it changed the message, that counts (RFC 8617), unless one behind it that is not "
+        "believed has changed the message again.",
     )
     discovery: Discovery = Field(
         default=Discovery.PSL,

@@ -119,7 +119,7 @@ def advise(
     if record.p is Policy.REJECT:
         return Advice((*words, "The policy is reject: nothing more is to be published."))
     # What a report says of its time anybody can write; when it came is known.
-    days = int(now - reports.came_seconds) // _DAY_SECONDS
+    days = max(0, int(now - reports.came_seconds)) // _DAY_SECONDS
     if days < WATCH_DAYS:
         return Advice(
             (*words, f"Reports have come for {days} days: wait until it is {WATCH_DAYS} before the policy changes.")

@@ -6,7 +6,6 @@
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 from estafeta.trust.canonical import relaxed_field
 from estafeta.trust.fields import Fields
@@ -30,8 +29,6 @@ _INSTANCE = re.compile(r"[1-9][0-9]?")
 # RFC 8617 4.1.1: i= comes first in an ARC-Authentication-Results field.
 _RESULTS = re.compile(rb"[ \t\r\n]*i[ \t\r\n]*=[ \t\r\n]*([1-9][0-9]?)[ \t\r\n]*;(.*)", re.DOTALL)
 _FOLD = re.compile(r"\s+")
-
-Cv = Literal["none", "pass", "fail"]
 
 
 class ChainError(ValueError):

@@ -21,7 +21,7 @@ MAX_RESULTS = 100
 MAX_PROPERTIES = 20
 """Of one result; the methods of the IANA registry have at most five."""
 _MAX_WRITTEN = 255
-"""Of one value that we write, which keeps every line under 998 octets (RFC 5322 2.1.1)."""
+"""Octets of one value that we write, which keeps every line under 998 (RFC 5322 2.1.1)."""
 _LINE_ROOM = 76
 
 # RFC 2045 5.1: a token has no space, control or tspecial.
@@ -114,8 +114,8 @@ def _quoted(text: str, utf8: bool) -> str:
 def _clean(text: str, utf8: bool) -> str:
     if len(text) <= _MAX_WRITTEN and text.isascii() and text.isprintable():
         return text
-    text = _CONTROLS.sub(" ", text)[:_MAX_WRITTEN]
-    return text.encode("utf-8" if utf8 else "ascii", "replace").decode()
+    octets = _CONTROLS.sub(" ", text[:_MAX_WRITTEN]).encode("utf-8" if utf8 else "ascii", "replace")
+    return octets[:_MAX_WRITTEN].decode("utf-8", "ignore")
 
 
 # Reading
@@ -188,6 +188,9 @@ class _Reader:
                 pieces.append(run[0])
                 self._at = run.end()
             else:
+                # A quotation mark that nobody closes: what follows cannot be read, and each further one would be
+                # looked for its end anew.
+                self._at = end if text[self._at] == '"' else self._at
                 break
         self._skip()
         return "".join(pieces)

@@ -82,15 +82,13 @@ class SigningKey:
         return cls(domain, selector, rsa.generate_private_key(public_exponent=65537, key_size=bits))
 
     @classmethod
-    def from_pem(
-        cls, domain: str, selector: str, pem: bytes, password: bytes | None = None, *, proved: bool = False
-    ) -> "SigningKey":
+    def from_pem(cls, domain: str, selector: str, pem: bytes, *, proved: bool = False) -> "SigningKey":
         """A key from PEM, PKCS#8 or what openssl made before it. `proved`: it is one of ours, whose primes need no
         test, which takes 30 ms. Raises ValueError."""
         try:
-            private = load_pem_private_key(pem, password, unsafe_skip_rsa_key_validation=proved)
+            private = load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=proved)
         except (ValueError, TypeError, UnsupportedAlgorithm):
-            raise ValueError("this is no private key in PEM, or its password is another") from None
+            raise ValueError("this is no private key in PEM, or it has a password") from None
         return cls(domain, selector, private)  # type: ignore[arg-type]  # other kinds are refused there
 
     def to_pem(self) -> bytes:

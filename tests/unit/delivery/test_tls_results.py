@@ -115,6 +115,8 @@ class Posted(list[tuple[str, tuple[str, ...], bytes]]):
     async def post(self, sender: str, recipients: tuple[str, ...], content: bytes) -> None:
         if recipients == ("tls@broken.test",):
             raise EstafetaError(Kind.LIMIT, "Too many.")
+        if recipients == ("tls@crash.test",):
+            raise ValueError("a fault of ours")
         self.append((sender, recipients, content))
 
 
@@ -122,12 +124,13 @@ def test_reports_go_to_who_asks_and_once(base: Base) -> None:
     names, posted = Names(), Posted()
     source = settings(delivery={"send_tls_reports": True})
     names.put("txt", "_smtp._tls.example.org", b"v=TLSRPTv1; rua=mailto:tls@example.org")
-    names.put("txt", "_smtp._tls.broken.test", b"v=TLSRPTv1; rua=mailto:tls@broken.test")
+    for domain in ("broken.test", "crash.test"):
+        names.put("txt", f"_smtp._tls.{domain}", f"v=TLSRPTv1; rua=mailto:tls@{domain}".encode())
     names.table["txt", "_smtp._tls.slow.test"] = FAILED
 
     async def main() -> list[int]:
         results = TlsResults(base.submit, settings(), lambda: NOW)
-        for domain in ("example.org", "broken.test", "quiet.test", "slow.test"):
+        for domain in ("example.org", "broken.test", "crash.test", "quiet.test", "slow.test"):
             results.note(VERIFY._replace(policy=STS._replace(domain=domain)), None, **WHERE)
         await results.flush()
         reporter = TlsReporter(
