@@ -67,6 +67,8 @@ def test_the_next_record(before, after):
         (step("v=DMARC1; p=reject; rua=mailto:dmarc@here.test"), "The policy is reject"),
         (step("v=DMARC1; p=none; rua=mailto:dmarc@here.test", None, ()), "No reports have come yet"),
         (step("v=DMARC1; p=none; rua=mailto:dmarc@here.test", now=NOW - 20 * 86_400), "Reports have come for 20 days"),
+        # A clock that went back.
+        (step("v=DMARC1; p=none; rua=mailto:dmarc@here.test", now=NOW - 90 * 86_400), "Reports have come for 0 days"),
         (
             advise("here.test", UNKNOWN, None, (), address=TO, now=NOW),
             "nothing can be said",

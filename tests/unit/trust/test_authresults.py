@@ -115,9 +115,8 @@ def test_what_follows_a_quotation_mark_that_nobody_closes_is_not_read() -> None:
 
 def test_lines_are_short_in_octets() -> None:
     long = "\N{GRINNING FACE}" * 400
-    field = encode_auth_results(
-        "mx.test", [MethodResult("spf", "pass", long, (Property("smtp", "x", long),))], utf8=True
-    )
+    result = MethodResult("spf", "pass", long, (Property("smtp", "x", long),))
+    field = encode_auth_results("mx.test", [result], utf8=True)
     assert max(map(len, field.split(b"\r\n"))) < 998
     assert field.decode("utf-8").count("\N{GRINNING FACE}") > 100
 
