@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import insert
 
 from estafeta.core.errors import EstafetaError, Kind
-from estafeta.directory.signingkeys import KeyState, Seen, SigningKeys
+from estafeta.directory.keystates import KeyState, Seen
+from estafeta.directory.signingkeys import SigningKeys
 from estafeta.directory.sitesecrets import SRS, get_secret
 from estafeta.directory.tables import domains
 from estafeta.storage.database import Database

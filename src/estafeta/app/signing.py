@@ -7,9 +7,10 @@ from estafeta.app.jobs import Job
 from estafeta.app.node_key import load_node_key
 from estafeta.app.stores import Site
 from estafeta.directory.keykeeping import KeyKeeper
+from estafeta.directory.keystates import StoredKey
 from estafeta.directory.model import Clock
 from estafeta.directory.settings import SiteSettings
-from estafeta.directory.signingkeys import SigningKeys, StoredKey
+from estafeta.directory.signingkeys import SigningKeys
 from estafeta.dns.resolver import DnsResolver
 from estafeta.mail.address import domain_key
 

@@ -11,7 +11,8 @@ from estafeta.cli.common import Json, Yes, confirm, show_json, show_table, site_
 
 if TYPE_CHECKING:
     from estafeta.app.stores import Site
-    from estafeta.directory.signingkeys import Seen, SigningKeys, StoredKey
+    from estafeta.directory.keystates import Seen, StoredKey
+    from estafeta.directory.signingkeys import SigningKeys
     from estafeta.dns.resolver import DnsResolver
     from estafeta.trust.signingkey import Algorithm
 
@@ -75,7 +76,7 @@ def show(
 ) -> None:
     """Show the records that DNS must have, as text and as lines of a zone file."""
     from estafeta.core.errors import EstafetaError, Kind
-    from estafeta.directory.signingkeys import KeyState
+    from estafeta.directory.keystates import KeyState
 
     with _keys_of(context) as (keys, _):
         found = [keys.get_key(domain, selector)] if selector else keys.list_keys(domain)
@@ -90,7 +91,7 @@ def check(context: typer.Context, domain: AnyDomain = "", as_json: Json = False)
     """Ask DNS about all keys, and do what is due: the exit code is 1 while something is left for you to do."""
     import asyncio
 
-    from estafeta.directory.signingkeys import KeyState, Seen
+    from estafeta.directory.keystates import KeyState, Seen
 
     with _keys_of(context) as (keys, site):
         found = asyncio.run(_ask(keys, site, domain))
@@ -110,7 +111,7 @@ def activate(context: typer.Context, domain: Domain, selector: Selector, yes: Ye
     """Sign with a key from now on; the one of its kind that did so until now is retired."""
     import asyncio
 
-    from estafeta.directory.signingkeys import Seen
+    from estafeta.directory.keystates import Seen
 
     with _keys_of(context) as (keys, site):
         key = keys.get_key(domain, selector)
@@ -126,7 +127,7 @@ def activate(context: typer.Context, domain: Domain, selector: Selector, yes: Ye
 @commands.command()
 def retire(context: typer.Context, domain: Domain, selector: Selector) -> None:
     """Sign no more with a key; its record stays needed for `dkim.retired_days`."""
-    from estafeta.directory.signingkeys import KeyState
+    from estafeta.directory.keystates import KeyState
 
     with _keys_of(context) as (keys, _):
         key = keys.move(domain, selector, KeyState.RETIRED)
@@ -144,7 +145,7 @@ def remove(
     yes: Yes = False,
 ) -> None:
     """Erase a key that does not sign. Take its record out of DNS afterwards."""
-    from estafeta.directory.signingkeys import KeyState
+    from estafeta.directory.keystates import KeyState
 
     confirm(f"Erase the key {selector} of {domain}?", yes)
     with _keys_of(context) as (keys, _):
@@ -225,7 +226,7 @@ def show_records(found: "Sequence[StoredKey]", as_json: bool = False) -> None:
 
 
 def _to_do(key: "StoredKey", locked: Collection[str]) -> str:
-    from estafeta.directory.signingkeys import KeyState, Seen
+    from estafeta.directory.keystates import KeyState, Seen
 
     if key.dns_record.name in locked:
         return "this machine cannot open the key: copy node.key from the one that made it"

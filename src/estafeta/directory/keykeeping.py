@@ -11,10 +11,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from estafeta.core.errors import EstafetaError
+from estafeta.directory.keystates import LACKING, KeyState, Seen, StoredKey, of_state
 from estafeta.directory.model import Clock
 from estafeta.directory.settings_dkim import Dkim
 from estafeta.directory.settings_source import SettingsSource
-from estafeta.directory.signingkeys import LACKING, KeyState, Seen, SigningKeys, StoredKey, of_state
+from estafeta.directory.signingkeys import SigningKeys
 from estafeta.trust.dkimkeys import KeyRecordError, parse_key
 from estafeta.trust.lookups import Lookups, Status
 from estafeta.trust.signingkey import Algorithm

@@ -6,7 +6,7 @@ Pure: DNS was asked by the job that tends keys (`keykeeping`), which left in eac
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from estafeta.directory.signingkeys import LACKING, KeyState, StoredKey, of_state
+from estafeta.directory.keystates import LACKING, KeyState, StoredKey, of_state
 
 # Names in one sentence.
 _SHOWN = 3

@@ -1,6 +1,4 @@
-"""DKIM keys of our domains: kept, opened, and moved from one state to the next.
-
-    prepared ── DNS has it ──> published ── its turn ──> active ── succeeded ──> retired ── long enough ──> removed
+"""DKIM keys of our domains: kept, opened, and moved from one state to the next (`keystates`).
 
 Private keys are kept encrypted under the node's key and bound to their domain and selector, as logins for smarthosts
 are (`hostcredentials`), and with the same limit: machines that share a database must share `node.key`, else one cannot
@@ -11,10 +9,7 @@ stays until DNS has forgotten the record. Synchronous: for the command line, or 
 import logging
 import secrets
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -22,13 +17,13 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, u
 from sqlalchemy.exc import IntegrityError
 
 from estafeta.core.errors import EstafetaError, Kind
+from estafeta.directory.keystates import BEFORE, KeyState, Seen, StoredKey
 from estafeta.directory.model import Clock
 from estafeta.directory.signing_tables import dkim_keys
 from estafeta.directory.tables import domains
 from estafeta.mail.address import domain_key
 from estafeta.storage.database import Database
-from estafeta.trust.signature import key_name
-from estafeta.trust.signingkey import DEFAULT_RSA_BITS, Algorithm, DnsRecord, SigningKey
+from estafeta.trust.signingkey import DEFAULT_RSA_BITS, Algorithm, SigningKey
 
 log = logging.getLogger("estafeta.dkim")
 
@@ -38,61 +33,6 @@ _NONCE_BYTES = 12
 # Two algorithms, each with a key in every state, and some tried by hand.
 _MAX_KEYS = 30
 _MAX_SELECTOR = 63  # the column's width
-
-
-class KeyState(StrEnum):
-    """See the module. Only active keys sign."""
-
-    PREPARED = "prepared"
-    PUBLISHED = "published"
-    ACTIVE = "active"
-    RETIRED = "retired"
-    REMOVED = "removed"
-
-
-class Seen(StrEnum):
-    """What DNS said of a key's record when it was asked last."""
-
-    NEVER = "not asked"
-    THERE = "published"
-    MISSING = "missing"
-    OTHER = "different"
-    REVOKED = "revoked"
-    FAILED = "no answer"
-
-
-#: DNS gave an answer, and the record was not in it.
-LACKING = frozenset({Seen.MISSING, Seen.OTHER, Seen.REVOKED})
-
-#: From which states a key comes into another. PUBLISHED to PREPARED: the record has gone again.
-_BEFORE = {
-    KeyState.PREPARED: {KeyState.PUBLISHED},
-    KeyState.PUBLISHED: {KeyState.PREPARED},
-    KeyState.ACTIVE: {KeyState.PREPARED, KeyState.PUBLISHED, KeyState.RETIRED},
-    KeyState.RETIRED: {KeyState.ACTIVE},
-    KeyState.REMOVED: {KeyState.PREPARED, KeyState.PUBLISHED, KeyState.RETIRED},
-}
-
-
-@dataclass(frozen=True, slots=True)
-class StoredKey:
-    """A key without its private half. `record` is the text to publish; `changed_seconds` since when it is in its state,
-    `asked_seconds` when DNS was asked last (epoch seconds, 0: never)."""
-
-    domain: str
-    selector: str
-    algorithm: Algorithm
-    state: KeyState
-    record: str
-    created_seconds: int
-    changed_seconds: int
-    seen: Seen
-    asked_seconds: int
-
-    @property
-    def dns_record(self) -> DnsRecord:
-        """What to publish."""
-        return DnsRecord(key_name(self.selector, self.domain), self.record)
 
 
 class SigningKeys:
@@ -263,7 +203,7 @@ class SigningKeys:
 
     def _move(self, conn: Connection, domain: str, selector: str, state: KeyState) -> StoredKey:
         key = _get(conn, domain_key(domain), selector)
-        if key.state not in _BEFORE[state]:
+        if key.state not in BEFORE[state]:
             raise EstafetaError(
                 Kind.INVALID, f"The key {selector} of {key.domain} is {key.state}: it cannot become {state} now."
             )
@@ -288,11 +228,6 @@ class SigningKeys:
     def _unseal(self, row: Row[tuple[object, ...]]) -> bytes:
         raw = b64decode(row.data)
         return self._cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], _bound(row.domain, row.selector))
-
-
-def of_state(keys: Sequence[StoredKey], *states: KeyState) -> list[StoredKey]:
-    """Those in one of these states."""
-    return [key for key in keys if key.state in states]
 
 
 def _stored(row: Row[tuple[object, ...]]) -> StoredKey:

@@ -22,7 +22,7 @@ from estafeta.policy.facts import Facts
 from estafeta.policy.forged import own_name
 from estafeta.policy.judgement import Judgement
 from estafeta.policy.learning import Learner
-from estafeta.trust.dmarc import find_receivers
+from estafeta.trust.dmarcreceivers import find_receivers
 from estafeta.trust.lookups import Lookups, Status
 from estafeta.trust.publicsuffix import organizational_domain
 from estafeta.trust.spfrecord import select_records

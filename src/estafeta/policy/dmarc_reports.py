@@ -20,7 +20,7 @@ from estafeta.policy.dmarc_received import Stored, store_report
 from estafeta.policy.dmarc_report import AggregateReport, encode_message, make_report
 from estafeta.policy.dmarc_results import Sent, note_sent, read_tallies, read_unsent
 from estafeta.storage.database import Database
-from estafeta.trust.dmarc import find_receivers
+from estafeta.trust.dmarcreceivers import find_receivers
 from estafeta.trust.dmarcrecord import DmarcRecord, RecordError, ReportUri, choose_record, parse_record
 from estafeta.trust.lookups import Lookups, Status
 from estafeta.trust.publicsuffix import organizational_domain

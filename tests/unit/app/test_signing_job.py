@@ -12,7 +12,8 @@ from estafeta.app.node_file import Choices
 from estafeta.app.setup import set_up
 from estafeta.app.signing import key_job, make_first_keys
 from estafeta.app.stores import Site, open_site, populate
-from estafeta.directory.signingkeys import KeyState, SigningKeys
+from estafeta.directory.keystates import KeyState
+from estafeta.directory.signingkeys import SigningKeys
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import pytest
 
+from estafeta.directory.keystates import KeyState, Seen, StoredKey
 from estafeta.directory.keywarnings import warnings
-from estafeta.directory.signingkeys import KeyState, Seen, StoredKey
 
 ACTIVE, PREPARED, RETIRED = KeyState.ACTIVE, KeyState.PREPARED, KeyState.RETIRED
 

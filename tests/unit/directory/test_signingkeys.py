@@ -11,10 +11,11 @@ from sqlalchemy import select, update
 
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.directory.keykeeping import KeyKeeper, look_up, next_steps
+from estafeta.directory.keystates import KeyState, Seen, StoredKey
 from estafeta.directory.model import DomainState
 from estafeta.directory.settings_dkim import Dkim
 from estafeta.directory.signing_tables import dkim_keys
-from estafeta.directory.signingkeys import KeyState, Seen, SigningKeys, StoredKey
+from estafeta.directory.signingkeys import SigningKeys
 from estafeta.dns.values import Answer, DnsStatus
 from estafeta.trust.dkimkeys import parse_key
 from estafeta.trust.signingkey import SigningKey

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from estafeta.trust.dmarc import DmarcOutcome, DmarcResult, Override, Receivers, evaluate, find_receivers
+from estafeta.trust.dmarc import DmarcOutcome, DmarcResult, Override, evaluate
 from estafeta.trust.dmarcauthors import Authors, author_domains, normal_domain
 from estafeta.trust.dmarcdiscovery import Discovery, _names
+from estafeta.trust.dmarcreceivers import Receivers, find_receivers
 from estafeta.trust.dmarcrecord import Policy, ReportUri, parse_uris
 from estafeta.trust.lookups import Status
 from estafeta.trust.publicsuffix import organizational_domain, public_suffix
