@@ -5,8 +5,9 @@ Nothing here raises on what a sender can write.
 """
 
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from threading import Lock
 
+from estafeta.core.once import once
 from estafeta.mail.headers import Group, Mailbox, find_header_end, parse_address_list
 from estafeta.policy.fields import Fields
 from estafeta.policy.parts import Parts, read_parts
@@ -27,6 +28,7 @@ class Content:
         self.pieces = pieces
         self.size = size
         self.empty_line = empty_line
+        self._reading = Lock()
 
     @classmethod
     def of(cls, message: bytes) -> "Content":
@@ -53,12 +55,12 @@ class Content:
         yield self.empty_line
         yield from self.pieces()
 
-    @cached_property
+    @once
     def fields(self) -> Fields:
         """The header fields."""
         return Fields(self.header)
 
-    @cached_property
+    @once
     def authors(self) -> tuple[Mailbox, ...]:
         """The mailboxes in From, at most `MAX_AUTHORS`. A second field is looked at, as somebody may show that one."""
         found: list[Mailbox] = []
@@ -67,7 +69,12 @@ class Content:
                 found.extend(one.members if isinstance(one, Group) else (one,))
         return tuple(found[:MAX_AUTHORS])
 
-    @cached_property
+    @property
     def parts(self) -> Parts:
-        """The parts, decoded, within the limits of `policy.parts`."""
+        """The parts, decoded, within the limits of `policy.parts`. Several checks may want them at the same time."""
+        with self._reading:
+            return self._parts
+
+    @once
+    def _parts(self) -> Parts:
         return read_parts(self.header, self.pieces, size=self.size)

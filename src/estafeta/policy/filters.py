@@ -7,9 +7,10 @@ invisible characters left out, since whoever sends what is filtered writes it as
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 from estafeta.core.errors import EstafetaError
+from estafeta.core.once import once
 from estafeta.directory.filters import Direction, Filter, FilterAction, Releaser, parse_filters
 from estafeta.directory.model import RemoteTarget, Resolution
 from estafeta.directory.settings_filters import Hostile
@@ -201,17 +202,17 @@ class _Seen:
             self._texts[field] = [as_read(text) for text in self.content.fields.texts(field)]
         return self._texts[field]
 
-    @cached_property
+    @once
     def originators(self) -> Sequence[str]:
         """Whose mail it is."""
         return originators(self.facts.sender, self.content.fields)
 
-    @cached_property
+    @once
     def recipients(self) -> Sequence[str]:
         """Whom it is for."""
         return recipients(self.facts.recipients)
 
-    @cached_property
+    @once
     def files(self) -> Sequence[tuple[Part, list[str]]]:
         """Its parts, and what each is called."""
         return [(part, file_names(part)) for part in self.content.parts]

@@ -8,9 +8,10 @@ languages is for Bayes to learn.
 """
 
 from collections.abc import Mapping
-from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
+
+from estafeta.core.once import once
 
 #: Of those who have millions to share.
 MONEY = """
@@ -93,7 +94,7 @@ class Words:
         self._all = text.lower().translate(_BETWEEN).split()
         self.known = frozenset(self._all)
 
-    @cached_property
+    @once
     def text(self) -> str:
         """All of it."""
         return f" {' '.join(self._all)} "

@@ -5,6 +5,7 @@ import gzip
 import lzma
 import random
 import tarfile
+import threading
 import zipfile
 from email.message import EmailMessage
 
@@ -250,3 +251,22 @@ def test_a_letter_is_read_from_its_fields_alone_as_it_is_in_whole(
     quick = [parts_of(message) for _ in range(2)]
     monkeypatch.setattr(limits, "_SHORT_FIELDS", -1)
     assert quick == [parts_of(message)] * 2
+
+
+def test_who_asks_about_one_message_does_not_wait_for_another():
+    go_on, once = threading.Event(), []
+
+    def pieces():
+        once.append(1)
+        assert go_on.wait(20)
+        yield b"hi"
+
+    large = Content(b"", pieces, 2)
+    threads = [threading.Thread(target=lambda: large.parts) for _ in range(3)]
+    threads.append(threading.Thread(target=lambda: (parts_of(b"Subject: x\r\n\r\nhello\r\n"), go_on.set())))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert go_on.is_set()
+    assert len(once) == 1
