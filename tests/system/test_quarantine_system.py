@@ -199,17 +199,18 @@ def test_hostile_mail_is_bounded_and_held(server: Server) -> None:
     part = b"--b\r\nContent-Type: text/plain\r\n\r\nx\r\n"
     hostile = {
         "parts": b"Subject: parts\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + part * 10_000 + b"--b--\r\n",
-        "header": b"".join(b"X-%d: y\r\n" % number for number in range(90_000)) + b"Subject: header\r\n\r\nx\r\n",
         "depth": b"Subject: depth\r\n" + b"Content-Type: message/rfc822\r\n\r\n" * 500 + b"x\r\n",
     }
     for content in hostile.values():
         assert send(server, content, "carol@example.test").startswith("250 ")
+    header = b"".join(b"X-%d: y\r\n" % number for number in range(90_000))
+    assert send(server, header + b"Subject: header\r\n\r\nx\r\n", "carol@example.test").startswith("552 5.3.4 ")
     rows = [one for one in held(server) if one["rule"] == "parts"]
     assert len(rows) == len(hostile)
     assert not any(one["by_users"] for one in rows)
     for one in rows:
         assert server.run("quarantine", "look", str(one["ident"])).returncode == 0
-    assert server.run("quarantine", "delete", "--filter", "parts", "--yes").stdout == "Deleted: 3 recipients.\n"
+    assert server.run("quarantine", "delete", "--filter", "parts", "--yes").stdout == "Deleted: 2 recipients.\n"
 
 
 def test_a_filter_is_tried_added_and_removed(server: Server, tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from estafeta.directory.settings_model import Settings
 from estafeta.policy.checks import Check, Stage, Who
 from estafeta.policy.content import Content
 from estafeta.policy.facts import Facts
-from estafeta.policy.fields import MAX_FIELDS, MAX_HEADER_OCTETS
 from estafeta.policy.filtermatch import as_read, domain_of, file_names, originators, patterns_of, recipients
 from estafeta.policy.networks import Networks
 from estafeta.policy.parts import Part
@@ -35,7 +34,6 @@ _HOSTILE = {
     "archive-depth": "archives in archives, too deep to be looked into",
     "bomb": "an archive that unpacks to a hundred times its size",
     "depth": "messages in messages, too deep to be looked into",
-    "header": "a header too large to be read whole",
     "parts": "too many parts to be looked at",
 }
 _REFUSED = "A filter of this site does not let this message in"
@@ -91,12 +89,11 @@ async def find_parts(facts: Facts, settings: Settings) -> frozenset[str] | None:
     asked = any(one.asks_parts for one in compiled(settings.filters.rules))
     if ours and not asked:
         return None
-    beyond = {"header"} if _is_cut(content) else set()
     if not asked and _is_plain(content):
-        return frozenset(beyond)
+        return frozenset()
     if content.size <= _INLINE_OCTETS:
-        return frozenset(beyond.union(content.parts.beyond))
-    return frozenset(beyond.union((await asyncio.to_thread(lambda: content.parts)).beyond))
+        return frozenset(content.parts.beyond)
+    return frozenset((await asyncio.to_thread(lambda: content.parts)).beyond)
 
 
 def judge_parts(facts: Facts, settings: Settings) -> Sequence[Verdict]:
@@ -116,11 +113,6 @@ def judge_parts(facts: Facts, settings: Settings) -> Sequence[Verdict]:
         case Hostile.SCORE:
             return (scored(points_of("hostile-parts", _HOSTILE_POINTS, settings), words, "hostile-parts"),)
     return (passed(words),)
-
-
-def _is_cut(content: Content) -> bool:
-    """Whether its header has more than is read of it."""
-    return len(content.header) >= MAX_HEADER_OCTETS or content.fields.count > MAX_FIELDS
 
 
 def _is_plain(content: Content) -> bool:

@@ -17,7 +17,6 @@ from estafeta.mail.headers import Group, Mailbox, parse_address_list
 from estafeta.policy.checks import Check, Stage, Who
 from estafeta.policy.content import Content
 from estafeta.policy.facts import Facts
-from estafeta.policy.fields import MAX_FIELDS
 from estafeta.policy.restriction_checks import AddressBook
 from estafeta.policy.verdict import Verdict, deferred, passed, rejected
 from estafeta.routing.rewriterules import Field
@@ -29,8 +28,6 @@ Rewrite = Callable[[Address, Field], Address]
 
 #: RFC 5322 3.6.2 lets several write a message together; programs write one.
 MAX_AUTHORS = 10
-# What is longer is not read to its end, so that an author might hide there.
-_MAX_HEADER_BYTES = 200 << 10
 
 _OK = passed(text="Sender ok", enhanced="2.1.0")
 _NOT_YOURS = rejected("You may not send from this address: use one of your own", "not own address", 553)
@@ -105,8 +102,6 @@ def judge_from(facts: Facts, settings: Settings) -> Sequence[Verdict]:
 def unreadable(content: Content) -> Verdict | None:
     """What other programs might read otherwise than we do."""
     fields = content.fields
-    if fields.count > MAX_FIELDS or len(content.header) > _MAX_HEADER_BYTES:
-        return _refused("The header of the message is too long")
     for name in ("from", "sender"):
         if len(fields.raw(name)) > 1:
             return _refused(f"The message has more than one {name.capitalize()} field")  # RFC 5322 3.6

@@ -12,6 +12,7 @@ from estafeta.policy import (
     bimi_check,
     dmarc_inbox,
     filters,
+    headerlimits,
     originator,
     restriction_checks,
     sender,
@@ -48,6 +49,7 @@ def build_checks(tools: Tools) -> tuple[Check, ...]:
     """The table, to be made once for each worker."""
     rules, asker = Prepared(), Asker()
     return (
+        *headerlimits.checks(),
         *restriction_checks.checks(rules, tools.readers, tools.addresses, tools.resolver),
         *authentication.checks(
             tools.resolver,

@@ -9,6 +9,7 @@ from estafeta.core.ids import AccountId
 from estafeta.directory.model import ALL_SERVICES, Account, LocalTarget, RemoteTarget, Resolution, Status
 from estafeta.directory.settings_model import SenderRule, Settings
 from estafeta.mail.address import Address
+from estafeta.policy import headerlimits
 from estafeta.policy.chain import Chain
 from estafeta.policy.checks import Stage
 from estafeta.policy.content import Content
@@ -90,7 +91,8 @@ def test_senders_by_rule(address, own, local):
 async def refusal(message: bytes, *, account: Account | None = ANA, remembers: bool = True, **settings: Any) -> str:
     """What the user is told, "" for nothing."""
     facts = Facts("192.0.2.1", account=account, content=Content.of(message))
-    chain = Chain(checks(Book(remembers=remembers), rewrite), Settings.model_validate(settings))
+    rows = (*headerlimits.checks(), *checks(Book(remembers=remembers), rewrite))
+    chain = Chain(rows, Settings.model_validate(settings))
     said = chain.judge(Stage.HEADERS, facts)
     verdicts = said if isinstance(said, list) else await said
     return verdicts[0].text if verdicts else ""
