@@ -26,7 +26,7 @@ class Dmarc(Section):
         description="How far policies of others are obeyed. reject: as they ask. quarantine: what they want rejected "
         "goes to Junk. mark: only the header says it.",
     )
-    trusted_sealers: tuple[str, ...] = Field(
+    trusted_sealers: tuple[HostName, ...] = Field(
         default=(),
         description="Domains of forwarders and mailing lists whose ARC seals are believed: where one of them found "
         "that DMARC passed before it changed the message, that counts (RFC 8617), unless one behind it that is not "

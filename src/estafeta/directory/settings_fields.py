@@ -10,6 +10,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from estafeta.mail.address import domain_key
+
 _SIZES = {"": 1, "b": 1, "k": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mib": 1 << 20, "g": 1 << 30, "gib": 1 << 30}
 _TIMES = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _NUMBER = re.compile(r"\s*(-?\d+)\s*([A-Za-z]*)\s*")
@@ -67,12 +69,8 @@ def _ip_address(text: str) -> str:
 
 def parse_host_name(text: str) -> str:
     """A host name in lower case, as A-labels; empty for an empty text. ValueError for what is none."""
-    name = text.strip().rstrip(".").lower()
-    if name and not name.isascii():
-        try:
-            name = name.encode("idna").decode("ascii")
-        except UnicodeError as error:
-            raise ValueError(f"{text!r} is not a host name") from error
+    # As everywhere: IDNA 2003, which Python has, makes another domain of `straße.example`.
+    name = domain_key(text.strip()).rstrip(".")
     if name and not _HOST.fullmatch(name):
         raise ValueError(f"{text!r} is not a host name")
     return name

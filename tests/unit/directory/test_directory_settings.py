@@ -74,6 +74,9 @@ TYPED = [
     ("relay.networks", "10.1.2.3/8, ::1 192.0.2.7", ["10.0.0.0/8", "::1/128", "192.0.2.7/32"]),
     ("relay.networks", "", []),
     ("local.host_names", "MX.Example.org., español.example", ["mx.example.org", "xn--espaol-zwa.example"]),
+    # IDNA 2008, as in mail from there.
+    ("dkim.unsigned_domains", "Straße.example", ["xn--strae-oqa.example"]),
+    ("dmarc.trusted_sealers", "Lists.Example.org.", ["lists.example.org"]),
     ("local.postmaster", "ana@example.org", "ana@example.org"),
     ("local.extension_separators", "-+", "-+"),
     ("local.never_users", "root,daemon", ["root", "daemon"]),
