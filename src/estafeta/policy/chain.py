@@ -32,21 +32,22 @@ class Chain:
         self._finders = {
             stage: [check for check in self.checks if check.stage is stage and check.find] for stage in Stage
         }
-        self._who = {check.name: check.who for check in self.checks}
+        self._of_others = {who: frozenset(one.name for one in self.checks if who not in one.who) for who in Who}
         self._looking = {check.name for check in self.checks if check.find}
         self._rows = {
             (stage, who): tuple(check for check in self.checks if check.stage is stage and who in check.who)
             for stage in Stage
-            for who in (Who.STRANGERS, Who.NETWORKS, Who.USERS, Who.LMTP)
+            for who in Who
         }
 
     def wanted(self, stage: Stage, facts: Facts) -> tuple[Check, ...]:
         """The checks that are asked at a stage."""
         return self._rows[stage, who_is(facts)]
 
-    def concerns(self, verdict: Verdict, facts: Facts) -> bool:
-        """Whether what was said holds for who the client is by now: it may have signed in since."""
-        return who_is(facts) in self._who.get(verdict.check, Who.EVERYBODY)
+    def concerning(self, verdicts: Sequence[Verdict], facts: Facts) -> list[Verdict]:
+        """Of what was said, what holds for who the client is by now: it may have signed in since."""
+        others = self._of_others[who_is(facts)]
+        return [verdict for verdict in verdicts if verdict.check not in others]
 
     def is_at_once(self, verdict: Verdict) -> bool:
         """Whether it came of a check that looks nothing up."""
@@ -116,8 +117,8 @@ class Chain:
             found = facts.found.get(check.name)
             if isinstance(found, Lost):
                 said.append(check.lost(found.reason).of(check.name))
-                continue
-            said += [verdict.of(check.name) for verdict in self._judged(check, facts)]
+            elif verdicts := self._judged(check, facts):
+                said += [verdict.of(check.name) for verdict in verdicts]
         return said
 
     def _judged(self, check: Check, facts: Facts) -> Sequence[Verdict]:

@@ -6,7 +6,7 @@ and what was found, to verdicts. `lost` says what counts when the lookup failed 
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from enum import Flag, StrEnum, auto
+from enum import IntFlag, StrEnum, auto
 from typing import Any, NamedTuple
 
 from estafeta.directory.settings_model import Settings
@@ -26,7 +26,7 @@ class Stage(StrEnum):
     CONTENT = "content"
 
 
-class Who(Flag):
+class Who(IntFlag):
     """Of whom it is asked: strangers, networks that may relay, users who signed in, servers of ours (LMTP)."""
 
     STRANGERS = auto()

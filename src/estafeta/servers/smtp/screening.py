@@ -21,6 +21,7 @@ from estafeta.policy.verdict import Action, Verdict, passed, strongest
 _INLINE_BYTES = 64 << 10
 # RFC 5321 4.5.1: mail to these is taken whoever sends it, unless it is refused for what it is.
 _ALWAYS = frozenset({"postmaster", "abuse"})
+_STAGES = tuple(Stage)
 _OF_MESSAGE = (Stage.HEADERS, Stage.CONTENT)
 
 
@@ -104,7 +105,7 @@ class Screening:
             self._said[stage] = await self._ask_of_message(stage, content.size > _INLINE_BYTES)
             if (refusal := _refusal(self._said[stage])) is not None and refusal.action is Action.REJECT:
                 break
-        said = [verdict for stage in Stage for verdict in self._counted(stage)]
+        said = [verdict for stage in _STAGES for verdict in self._counted(stage)]
         judgement = judge(said, self._chain.settings.policy)
         self.judgement = write_front(judgement, self.facts, self._chain.settings, self._hostname)
         return self.judgement
@@ -128,8 +129,8 @@ class Screening:
 
     def _holding(self, stage: Stage) -> list[Verdict]:
         """What was said at a stage, without what is only for strangers once the client is known."""
-        concerns, facts = self._chain.concerns, self.facts
-        return [verdict for verdict in self._said.get(stage, ()) if concerns(verdict, facts)]
+        said = self._said.get(stage)
+        return self._chain.concerning(said, self.facts) if said else []
 
     def forget(self, stage: Stage) -> None:
         """What was said and found at a stage counts no more."""
