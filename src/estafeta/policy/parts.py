@@ -13,17 +13,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
+from itertools import chain
 from mimetypes import MimeTypes
 from typing import NamedTuple
 
 from estafeta.core.errors import EstafetaError
-from estafeta.mail.binary import BinaryDecoder, UnknownEncodingError
 from estafeta.mail.headers import find_header_end
 from estafeta.mail.scan import MessageScanner, MessageSummary, ScanLimits
 from estafeta.mail.structure import Part as Place
 from estafeta.mail.structure import parse_structure
 from estafeta.policy.archive_members import Member, Unpacked
 from estafeta.policy.archives import Format, find_format, read_members
+from estafeta.policy.transfer import decoder_for
 
 #: Leaves of the message, without what is in archives. Digests of mailing lists stay under 300.
 MAX_PARTS = 1000
@@ -200,12 +201,10 @@ class _Reader:
 
     def _decode(self, stretch: Iterator[bytes], encoding: str) -> tuple[bytes, bool]:
         """A part's octets, and whether these are all."""
-        try:
-            decoder = BinaryDecoder(encoding)
-        except UnknownEncodingError:
-            decoder = BinaryDecoder("")
+        beginning = next(stretch, b"")
+        decoder = decoder_for(encoding, beginning[:100])
         out, most = bytearray(), min(MAX_PART_OCTETS, self.room)
-        for piece in stretch:
+        for piece in chain((beginning,), stretch):
             out += decoder.feed(piece)
             if len(out) > most:
                 most = min(MAX_ARCHIVE_OCTETS if find_format(out[:512]) else MAX_PART_OCTETS, self.room)

@@ -1,5 +1,6 @@
-"""What is in archives is found however it is written, and what cannot be read costs no more than what can."""
+"""What is in archives is found however it is written and sent, and what cannot be read costs no more than what can."""
 
+import base64
 import bz2
 import gzip
 import io
@@ -20,6 +21,7 @@ from estafeta.policy.archive_members import MAX_STREAMS
 from estafeta.policy.archives import Format, find_format, read_members
 from estafeta.policy.filtermatch import file_names
 from estafeta.policy.parts import Archive
+from estafeta.policy.transfer import MAX_STRETCHES, Base64Decoder
 
 _ENTRY, _LOCAL, _END = "<4s6H3L5H2L", "<4s5H3L2H", "<4s4H2LH"
 
@@ -174,6 +176,50 @@ def test_damaged_tars_end(damages):
         whole[at : at + len(damage)] = damage
     for member in read_members(Format.TAR, bytes(whole)):
         member.read(100)
+
+
+# Encodings
+
+
+def encoded(encoding: bytes, body: bytes) -> bytes:
+    return b"Content-Type: application/zip\r\nContent-Transfer-Encoding: " + encoding + b"\r\n\r\n" + body
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        b"base64",
+        b'"base64"',
+        b"x-base64",
+        b"7bit\r\nContent-Transfer-Encoding: base64",
+        b"=?utf-8?q?base64?=",
+        b"base32",
+    ],
+)
+def test_an_archive_in_base64_is_one_whatever_its_header_says(encoding):
+    body = base64.encodebytes(zipped(("x.exe", b"MZ"))).replace(b"\n", b"\r\n")
+    assert [part.name for part in parts_of(encoded(encoding, body))] == ["", "x.exe"]
+
+
+def test_base64_goes_on_behind_its_padding():
+    whole = zipped(("x.exe", b"MZ"))
+    for cut in (1, 10, 11, 12):
+        body = base64.b64encode(whole[:cut]) + b"\r\n=\r\n" + base64.b64encode(whole[cut:])
+        assert [part.name for part in parts_of(encoded(b"base64", body))] == ["", "x.exe"]
+
+
+@given(st.lists(st.binary(max_size=40), max_size=8), st.integers(1, 30))
+def test_stretches_of_base64_read_the_same_however_they_are_cut(stretches, size):
+    sent = b"\r\n".join(base64.b64encode(one) for one in stretches)
+    whole, torn = Base64Decoder(), Base64Decoder()
+    found = whole.feed(sent) + whole.close()
+    pieces = [torn.feed(sent[at : at + size]) for at in range(0, len(sent), size)]
+    assert b"".join([*pieces, torn.close()]) == found == b"".join(stretches)
+
+
+def test_there_are_only_so_many_stretches_of_base64():
+    decoder = Base64Decoder()
+    assert decoder.feed(b"QUJD=" * (MAX_STRETCHES + 5)) + decoder.close() == b"ABC" * (MAX_STRETCHES + 1)
 
 
 # Messages

@@ -138,6 +138,7 @@ def test_fields_of_the_header() -> None:
         "lovebug.VBS",
         ".vbs",
         "lovebug.vbs. . ",
+        "'lovebug.vbs'",
         "a/b\\lovebug.vbs",
         "love\u200bbug.vb\u00ads",
         "\uff2cOVE.\uff36\uff22\uff33",
