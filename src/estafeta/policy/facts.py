@@ -20,7 +20,7 @@ class Facts:
     because it signed in. `now` in epoch seconds. `early`: it spoke before it was greeted. `recipients`: those accepted
     so far, with what the directory knows of each; `recipient` the one that stage RCPT is about. `content` from stage
     HEADERS on. `ends`: of a connection from this machine, where its program is of interest. `found`: results of
-    lookups, by the name of the check."""
+    lookups, by the name of the check, and what was read of a content, as a pair of that and what it was."""
 
     peer: str
     mode: Mode = Mode.SMTP
@@ -39,6 +39,13 @@ class Facts:
     recipients: list[tuple[Address, Resolution]] = field(default_factory=list)
     content: Content | None = None
     found: dict[str, Any] = field(default_factory=dict)
+
+    def end_message(self) -> None:
+        """It was looked at: its content is let go of, and what was read of that."""
+        content, self.content = self.content, None
+        for name, found in list(self.found.items()):
+            if content is not None and isinstance(found, tuple) and found and found[0] is content:
+                del self.found[name]
 
     def begin_message(self) -> None:
         """A new transaction: what belongs to the last message is forgotten, what belongs to the session stays."""

@@ -189,6 +189,18 @@ async def test_a_new_message_forgets_what_was_said_of_the_last() -> None:
         assert judgement.score == 3 + size
 
 
+@in_loop
+async def test_nothing_of_a_message_is_kept_when_it_was_judged() -> None:
+    session = Screening(chain(Check("look", Stage.CONTENT, "-", says(), finds("much"))), Facts("192.0.2.1"))
+    content = Content.of(b"From: a@b.test\r\n\r\nx\r\n")
+    session.facts.found |= {"read": (content, "fields"), "client": ("name",)}
+    await session.inspect(content)
+    assert session.facts.found["look"] == "much"
+    session.end_message()
+    assert session.facts.content is None
+    assert session.facts.found == {"client": ("name",)}
+
+
 def test_the_strongest_verdict_decides_and_points_make_junk() -> None:
     policy = Settings().policy
     assert judge([], policy).action is Action.PASS

@@ -16,7 +16,7 @@ from estafeta.policy.restrictions import client_name
 from estafeta.protocols.smtp import events, replies
 from estafeta.protocols.smtp.limits import Mode
 from estafeta.protocols.smtp.replies import Reply
-from estafeta.servers.smtp.errors import DISK_LOW, error_reply
+from estafeta.servers.smtp.errors import DISK_LOW, error_reply, verdict_reply
 from estafeta.servers.smtp.patience import note_turn
 
 if TYPE_CHECKING:
@@ -83,13 +83,16 @@ def _finished(session: "SmtpSession", reception: Reception, size: int, done: "as
     error = done.exception()
     if error is None or isinstance(error, RefusedError):
         session.service.shared.learner.judged(session.screening.facts, session.screening.judgement)
+    session.screening.end_message()
     if error is None:
         session.service.messages += 1
         _acknowledge(session, reception.receipt(done.result()), size)
     elif isinstance(error, RefusedError):
         for record in error.records:
             session.service.note(record)
-        session.failed(error)
+        verdict, peer = error.verdict, session.pump.peer
+        log.info("refused peer=%s sender=<%s> reason=%r", peer, session.sender or "", verdict.reason or verdict.text)
+        session.machine.answer(verdict_reply(verdict))
     elif isinstance(error, EstafetaError):
         _refuse(session, reception, error)
     else:

@@ -79,6 +79,12 @@ class Screening:
         for stage in (Stage.MAIL, Stage.RCPT, Stage.HEADERS, Stage.CONTENT):
             self.forget(stage)
 
+    def end_message(self) -> None:
+        """It was judged: nothing of it is kept while the client thinks of its next one."""
+        self.facts.end_message()
+        for stage in _OF_MESSAGE:
+            self.forget(stage)
+
     async def recipient(self) -> Verdict | None:
         """The checks of stage RCPT for `facts.recipient`; why it is refused, or None."""
         found = self._chain.judge(Stage.RCPT, self.facts)

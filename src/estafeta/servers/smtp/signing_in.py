@@ -33,6 +33,9 @@ async def start_tls(session: "SmtpSession", event: events.StartTls) -> None:
         session.know(None)
         session.screening.facts.tls = True
         session.machine.tls_started(session.service.session_settings(session.pump.peer, tls=True))
+        if session.machine.discarded:
+            # Somebody between us may have put it there (CVE-2011-0411).
+            log.warning("in clear behind STARTTLS peer=%s octets=%d", session.pump.peer, session.machine.discarded)
 
 
 def authenticate(session: "SmtpSession", event: events.Authenticate) -> None:
