@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-import types
-from collections.abc import Coroutine, Generator, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, NamedTuple, cast
 
 from estafeta.core.errors import EstafetaError
 from estafeta.directory.settings_model import Settings
 from estafeta.policy.checks import Check, Stage, Who
 from estafeta.policy.facts import Facts
+from estafeta.policy.together import resumed
 from estafeta.policy.verdict import Verdict
 from estafeta.protocols.smtp.limits import Mode
 
@@ -152,18 +152,7 @@ def _begin(check: Check, work: Coroutine[Any, Any, Any], facts: Facts) -> Corout
     except Exception as error:  # noqa: BLE001 - as of a task
         facts.found[check.name] = _lost(check, error)
         return None
-    return _rest(work, first)
-
-
-@types.coroutine
-def _rest(work: Coroutine[Any, Any, Any], first: Any) -> Generator[Any, Any, Any]:
-    """A coroutine that has begun already, from what it waits for first."""
-    try:
-        yield first
-    except BaseException:
-        work.close()
-        raise
-    return (yield from work)
+    return resumed(work, first)
 
 
 def _result(check: Check, task: "asyncio.Task[Any]") -> Any:

@@ -28,11 +28,12 @@ from estafeta.policy.facts import Facts
 from estafeta.policy.identities import identities_of, signing_domains
 from estafeta.policy.judgement import Judgement
 from estafeta.policy.learning import Learner
+from estafeta.policy.names import takes_from_everybody
 from estafeta.policy.remembered import Remembered
 from estafeta.policy.reputation import is_known_good
 from estafeta.policy.reputationtables import greylist
 from estafeta.policy.verdict import Action, Verdict, deferred, passed
-from estafeta.policy.wanted import ALWAYS, is_allowed_by_recipient
+from estafeta.policy.wanted import is_allowed_by_recipient
 from estafeta.storage.commit import Item
 from estafeta.storage.database import Database, Transaction
 from estafeta.storage.prepared import Prepared, Query
@@ -147,7 +148,7 @@ def judge(facts: Facts, settings: Settings) -> Sequence[Verdict]:
 
 def is_asked(facts: Facts, settings: Settings) -> bool:
     """Whether greylisting is for this message at all."""
-    if any(address.local.lower() in ALWAYS for address, _ in facts.recipients):
+    if any(takes_from_everybody(address) for address, _ in facts.recipients):
         return False
     if is_allowed_by_recipient(facts) or is_known_good(facts, settings):
         return False

@@ -4,6 +4,14 @@ from collections.abc import Iterable
 
 from estafeta.mail.address import Address, domain_key
 
+# RFC 5321 4.5.1, RFC 2142.
+_ROLES = frozenset({"postmaster", "abuse"})
+
+
+def takes_from_everybody(address: Address) -> bool:
+    """Whether mail to this address is taken whoever sends it, unless it is refused for what it is."""
+    return address.local.lower() in _ROLES
+
 
 class Names:
     """`example.org` is that name alone, `.example.org` that name and all below it. A final dot says nothing."""

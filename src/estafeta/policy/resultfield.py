@@ -17,8 +17,8 @@ from estafeta.policy.verdict import Verdict
 FIELD = b"X-Estafeta-Result"
 # Reasons that are told; what says nothing for or against is left to the journal.
 _MOST_TOLD = 40
-# Of one reason, which keeps every line under 998 octets (RFC 5322 2.1.1).
-_MAX_WORDS = 200
+# Of one reason and of its name, which keeps every line under 998 octets (RFC 5322 2.1.1).
+_MAX_WORDS, _MAX_NAME = 200, 40
 _NAME = FIELD.lower()
 _START = re.compile(rb"^x-estafeta-result[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _FIELD_END = re.compile(rb"\n(?![ \t])")
@@ -55,6 +55,9 @@ def _only(accounts: Iterable[int]) -> int:
 
 
 def _reason(verdict: Verdict, utf8: bool) -> str:
-    words = _CONTROLS.sub(" ", verdict.reason)[:_MAX_WORDS].encode("utf-8" if utf8 else "ascii", "replace").decode()
-    words = words.replace("\\", "/").replace('"', "'")
-    return f'{verdict.score:+.1f} {verdict.tag or verdict.check} "{words}"'
+    words = _clean(verdict.reason, _MAX_WORDS, utf8).replace("\\", "/").replace('"', "'")
+    return f'{verdict.score:+.1f} {_clean(verdict.tag or verdict.check, _MAX_NAME, utf8)} "{words}"'
+
+
+def _clean(text: str, longest: int, utf8: bool) -> str:
+    return _CONTROLS.sub(" ", text)[:longest].encode("utf-8" if utf8 else "ascii", "replace").decode()

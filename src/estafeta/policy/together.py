@@ -1,4 +1,4 @@
-"""Several lookups at the same time, without tasks for those whose answer is remembered."""
+"""Lookups without tasks for those whose answer is remembered: begun at once, and gone on with where they wait."""
 
 import asyncio
 import types
@@ -18,19 +18,19 @@ async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         except StopIteration as end:
             results[place] = cast("T", end.value)
         else:
-            waiting[place] = _rest(work, first)
+            waiting[place] = resumed(work, first)
     if waiting:
         results |= zip(waiting, await asyncio.gather(*waiting.values()), strict=True)
     return [results[place] for place in sorted(results)]
 
 
-async def _rest(work: Coroutine[Any, Any, T], first: Any) -> T:
-    return cast("T", await _resumed(work, first))
+async def resumed(work: Coroutine[Any, Any, T], first: Any) -> T:
+    """A coroutine that has begun already, from what it waits for first (`work.send(None)`)."""
+    return cast("T", await _rest(work, first))
 
 
 @types.coroutine
-def _resumed(work: Coroutine[Any, Any, Any], first: Any) -> Generator[Any, Any, Any]:
-    """A coroutine that has begun already, from what it waits for first."""
+def _rest(work: Coroutine[Any, Any, Any], first: Any) -> Generator[Any, Any, Any]:
     try:
         yield first
     except BaseException:

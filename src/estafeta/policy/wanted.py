@@ -12,6 +12,7 @@ from estafeta.directory.model import LocalTarget
 from estafeta.directory.settings_model import Settings
 from estafeta.policy.checks import Check, Stage
 from estafeta.policy.facts import Facts
+from estafeta.policy.names import takes_from_everybody
 from estafeta.policy.senderlists import SITE, Action, Match, SenderLists, decide
 from estafeta.policy.verdict import Verdict, rejected, scored
 
@@ -21,8 +22,6 @@ USER_LISTS = "senders-of-users"
 DECISIVE_POINTS = 100.0
 # An address can stand for thousands: of more, only the first are asked for what they want.
 _MAX_ACCOUNTS = 200
-# RFC 5321 4.5.1: they take mail from everybody.
-ALWAYS = frozenset({"postmaster", "abuse"})
 
 
 def checks(lists: SenderLists) -> tuple[Check, ...]:
@@ -50,11 +49,11 @@ def is_allowed_by_recipient(facts: Facts) -> bool:
 
 def is_for_postmaster(facts: Facts) -> bool:
     """Whether `facts.recipient` is one that takes everything."""
-    return facts.recipient is not None and facts.recipient[0].local.lower() in ALWAYS
+    return facts.recipient is not None and takes_from_everybody(facts.recipient[0])
 
 
 def _is_all_for_postmaster(facts: Facts) -> bool:
-    return bool(facts.recipients) and all(address.local.lower() in ALWAYS for address, _ in facts.recipients)
+    return bool(facts.recipients) and all(takes_from_everybody(address) for address, _ in facts.recipients)
 
 
 async def _find_site(lists: SenderLists, facts: Facts, settings: Settings) -> dict[str, Action]:

@@ -36,7 +36,7 @@ def test_each_reason_with_its_points() -> None:
 
 @given(st.text(max_size=300), st.booleans())
 def test_it_is_one_field_of_short_lines(words: str, utf8: bool) -> None:
-    front = encode_result(judge([scored(1.0, words or "x", "tag")], POLICY), [], utf8=utf8)
+    front = encode_result(judge([scored(1.0, words or "x", words)], POLICY), [], utf8=utf8)
     assert [name for name, _ in split_header(front)] == [b"X-Estafeta-Result"]
     assert all(len(line) <= 998 for line in front.splitlines())
     assert utf8 or front.isascii()

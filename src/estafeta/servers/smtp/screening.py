@@ -15,12 +15,11 @@ from estafeta.policy.content import Content
 from estafeta.policy.facts import Facts
 from estafeta.policy.front import write_front
 from estafeta.policy.judgement import Judgement, judge
+from estafeta.policy.names import takes_from_everybody
 from estafeta.policy.verdict import Action, Verdict, passed, strongest
 
 # Larger messages are judged in a thread.
 _INLINE_BYTES = 64 << 10
-# RFC 5321 4.5.1: mail to these is taken whoever sends it, unless it is refused for what it is.
-_ALWAYS = frozenset({"postmaster", "abuse"})
 _STAGES = tuple(Stage)
 _OF_MESSAGE = (Stage.HEADERS, Stage.CONTENT)
 
@@ -68,7 +67,7 @@ class Screening:
 
     def refusal(self, recipient: Address | None = None) -> Verdict | None:
         """Why nothing is taken, of what is known by now; not said for mail to postmaster."""
-        if recipient is not None and recipient.local.lower() in _ALWAYS:
+        if recipient is not None and takes_from_everybody(recipient):
             return None
         return _refusal([verdict for stage in self._said for verdict in self._holding(stage)])
 
