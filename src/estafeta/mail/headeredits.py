@@ -12,14 +12,11 @@ _LINE_END = re.compile(rb"\r?\n|\r")
 
 
 class HeaderEditor:
-    """A header section, without the empty line. `open_end`: more of it follows that is not here (it was too large), so
-    nothing can be added at its end."""
+    """A header section, without the empty line."""
 
-    def __init__(self, header: bytes, *, open_end: bool = False) -> None:
+    def __init__(self, header: bytes) -> None:
         self._fields: list[bytes | None] = [match[0] for match in _FIELD.finditer(header)]
         self._names = [_name_of(field) for field in self._fields if field is not None]
-        self._front: list[bytes] = []
-        self._open_end = open_end
         self._inserted: dict[int, list[bytes]] = {}
         self._added: list[bytes] = []
 
@@ -29,7 +26,7 @@ class HeaderEditor:
         if field is None:
             return
         if place >= len(self._fields):
-            self._append(field)
+            self._added.append(field)
         else:
             self._inserted.setdefault(max(place, 0), []).append(field)
 
@@ -37,7 +34,7 @@ class HeaderEditor:
         """At the end."""
         field = encode_field(name, value)
         if field is not None:
-            self._append(field)
+            self._added.append(field)
 
     def change(self, occurrence: int, name: bytes, value: bytes) -> None:
         """The field that was the `occurrence`-th (from 1) of this name at first; where there is none it is added. An
@@ -50,11 +47,11 @@ class HeaderEditor:
         if occurrence <= len(places):
             self._fields[places[occurrence - 1]] = field
         elif field is not None:
-            self._append(field)
+            self._added.append(field)
 
     def header(self) -> bytes:
         """The section as it is now."""
-        written = list(self._front)
+        written: list[bytes] = []
         for place, field in enumerate(self._fields):
             written += reversed(self._inserted.get(place, ()))
             if field is not None:
@@ -62,9 +59,6 @@ class HeaderEditor:
         if self._added and written and not written[-1].endswith(b"\n"):
             written[-1] += b"\r\n"
         return b"".join((*written, *self._added))
-
-    def _append(self, field: bytes) -> None:
-        (self._front if self._open_end else self._added).append(field)
 
 
 def split_fields(header: bytes) -> list[tuple[bytes, bytes]]:

@@ -34,6 +34,7 @@ _HOSTILE = {
     "archive-depth": "archives in archives, too deep to be looked into",
     "bomb": "an archive that unpacks to a hundred times its size",
     "depth": "messages in messages, too deep to be looked into",
+    "header": "a part whose header is too large to be read whole",
     "parts": "too many parts to be looked at",
 }
 _REFUSED = "A filter of this site does not let this message in"

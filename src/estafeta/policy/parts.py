@@ -24,6 +24,7 @@ from estafeta.mail.structure import Part as Place
 from estafeta.mail.structure import parse_structure
 from estafeta.policy.archive_members import Member, Unpacked
 from estafeta.policy.archives import Format, find_format, read_members
+from estafeta.policy.fields import MAX_HEADER_OCTETS
 from estafeta.policy.transfer import decoder_for
 
 #: Leaves of the message, without what is in archives. Digests of mailing lists stay under 300.
@@ -51,7 +52,14 @@ FREE_OCTETS = 64 << 10
 #: white page as a picture packs a thousandfold, too, but is a few MiB.
 BOMB_OCTETS = 100 << 20
 
-_LIMITS = ScanLimits(max_parts=MAX_PARTS, max_depth=MAX_DEPTH, preview_octets=0)
+# Headers of parts: digests of lists have hundreds of letters with all their fields.
+_LIMITS = ScanLimits(
+    max_header_octets=MAX_HEADER_OCTETS,
+    max_total_header_octets=8 * MAX_HEADER_OCTETS,
+    max_parts=MAX_PARTS,
+    max_depth=MAX_DEPTH,
+    preview_octets=0,
+)
 _DEFECTS = {"too_many_parts": "parts", "too_deep": "depth", "header_too_big": "header"}
 _STEP = 256 << 10
 # To find the parts of a message that came as a file takes so many times as long as to unpack it, if it has thousands.

@@ -40,13 +40,6 @@ def test_a_header_without_a_last_line_end_gets_one():
     assert editor.header() == b"A: 1\r\nB: 2\r\nC: 3\r\n"
 
 
-def test_what_goes_on_elsewhere_is_added_to_in_front():
-    editor = HeaderEditor(b"A: 1\r\nB: 2", open_end=True)
-    editor.add(b"C", b" 3")
-    editor.change(1, b"D", b" 4")
-    assert editor.header() == b"C: 3\r\nD: 4\r\nA: 1\r\nB: 2"
-
-
 @pytest.mark.parametrize(
     ("value", "field"),
     [

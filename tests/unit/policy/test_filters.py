@@ -342,6 +342,7 @@ HOSTILE = {
     "parts": many_parts(10_000),
     "nested": nested(500),
     "archives": in_archives(limits.MAX_ARCHIVE_DEPTH + 1),
+    "header of a part": many_parts(2).replace(b"--b\r\n", b"--b\r\n" + b"X: y\r\n" * 60_000, 1),
 }
 LONG_HEADERS = {
     "fields": b"".join(b"X-%d: y\r\n" % number for number in range(90_000)) + b"Subject: x\r\n\r\nx\r\n",
@@ -371,6 +372,14 @@ def test_hostile_mail_costs_no_more_than_the_limits_say() -> None:
         parts = Content.of(message).parts
         assert len(parts) <= limits.MAX_PARTS + limits.MAX_MEMBERS
         assert sum(len(part.octets) for part in parts) <= limits.MAX_TOTAL_OCTETS
+
+
+def test_a_digest_of_a_list_passes() -> None:
+    letter = (
+        b"--b\r\nContent-Type: message/rfc822\r\n\r\n" + b"X-Trace: of a server on its way\r\n" * 100 + b"\r\nhi\r\n"
+    )
+    digest = b"Subject: x\r\nContent-Type: multipart/digest; boundary=b\r\n\r\n" + letter * 300 + b"--b--\r\n"
+    assert said(ask("", facts_of(digest))) == []
 
 
 def test_large_good_mail_passes() -> None:

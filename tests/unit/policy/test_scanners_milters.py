@@ -138,17 +138,6 @@ async def test_a_large_body_goes_in_pieces() -> None:
     assert max(map(len, milter.data(b"B"))) <= 65535
 
 
-@in_loop
-async def test_nothing_is_added_at_the_end_of_a_header_that_goes_on() -> None:
-    milter, facts = Milter({b"E": CHANGES + packet(ACCEPT)}), facts_of()
-    facts.content = Content(b"From: a@b\r\nX: begi", lambda: iter([b"nning\r\n\r\nbody"]), 31, b"")
-    async with listening(milter) as place:
-        await Asked(milters={"server_rules": [place]}).verdicts(facts)
-    assert edited_header(facts) == (
-        b"X-Last: yes\r\nSubject: Changed\r\nX-First: yes\r\n\tindeed\r\nFrom: a@b\r\nX: begi"
-    )
-
-
 # opendkim (Debian: apt-get install opendkim)
 
 CONF = """\

@@ -73,7 +73,7 @@ async def find_outcomes(asker: Asker, hostname: str, facts: Facts, settings: Set
         if isinstance(outcome, Outcome):
             if outcome.fate is not Fate.ACCEPT:
                 break
-            header = _changed(header, outcome.changes, content)
+            header = _changed(header, outcome.changes)
     return Milted(tuple(said), None if header is shown else header)
 
 
@@ -120,10 +120,10 @@ async def _chunks(content: Content | None) -> AsyncIterator[bytes]:
             yield piece[start : start + CHUNK_OCTETS]
 
 
-def _changed(header: bytes, changes: Sequence[Change], content: Content) -> bytes:
+def _changed(header: bytes, changes: Sequence[Change]) -> bytes:
     if not changes:
         return header
-    editor = HeaderEditor(header, open_end=not content.empty_line and len(content.header) < content.size)
+    editor = HeaderEditor(header)
     for change in changes:
         if change.what == "add":
             editor.add(change.name, change.value)
