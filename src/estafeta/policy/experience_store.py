@@ -6,7 +6,7 @@ What was gathered and not yet written is lost with its worker: no message depend
 import logging
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import bindparam, delete, select, text
+from sqlalchemy import bindparam, delete, func, select, text
 
 from estafeta.core.clock import Clock
 from estafeta.mailboxes.service import Submit
@@ -21,6 +21,8 @@ log = logging.getLogger("estafeta.policy")
 
 #: Names that are written at once; a worker that hears of more within a second lets the others go.
 MAX_GATHERED = 2000
+#: Rows; beyond, senders whom nobody here writes to are forgotten sooner: who has many networks can make many names.
+MAX_ROWS = 1_000_000
 _DAY = 86_400
 
 Gathered = tuple[tuple[tuple[str, Seen], ...], int, float]
@@ -82,9 +84,15 @@ def _write(tx: Transaction, gathered: Sequence[tuple[str, Seen]], now: int, half
 
 
 def prune(database: Database, now: float) -> int:
-    """Forget what is too old to count; how many rows that were."""
+    """Forget what is too old to count, and more where there is too much; how many rows that were."""
     with database.write() as tx:
-        return _OLD.run(tx, before=int(now) - KEPT_DAYS * _DAY)
+        gone = _OLD.run(tx, before=int(now) - KEPT_DAYS * _DAY)
+    for days in _SOONER_DAYS:
+        with database.write() as tx:
+            if (tx.conn.scalar(select(func.count()).select_from(reputation)) or 0) <= MAX_ROWS:
+                break
+            gone += _OF_STRANGERS.run(tx, before=int(now) - days * _DAY)
+    return gone
 
 
 _COLUMNS = tuple(reputation.columns)
@@ -98,6 +106,10 @@ _PUT = Prepared(
         " updated_seconds = excluded.updated_seconds, wrote_seconds = excluded.wrote_seconds"
     ),
     *(column.name for column in _COLUMNS),
+)
+_SOONER_DAYS = (KEPT_DAYS // 2, KEPT_DAYS // 6, 7, 2, 1)
+_OF_STRANGERS = Query(
+    delete(reputation).where(reputation.c.updated_seconds <= bindparam("before"), reputation.c.wrote_seconds == 0)
 )
 _OLD = Query(
     delete(reputation).where(

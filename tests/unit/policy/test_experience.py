@@ -9,7 +9,7 @@ from estafeta.core.ids import AccountId
 from estafeta.directory.model import ALL_SERVICES, Account, RemoteTarget, Resolution, Status
 from estafeta.directory.settings import SiteSettings
 from estafeta.mail.address import Address
-from estafeta.policy import reputation
+from estafeta.policy import experience_store, reputation
 from estafeta.policy.content import Content
 from estafeta.policy.experience import (
     MOST_POINTS,
@@ -233,6 +233,20 @@ def test_what_is_gathered_is_bounded_and_old_rows_go(
     assert [(row.name, row.fresh) for row in found] == [("n:0", 2), (f"n:{MAX_GATHERED - 1}", 1)]
     assert prune(database, clock.now + 100 * DAY) == 0
     assert prune(database, clock.now + 181 * DAY) == MAX_GATHERED
+
+
+def test_where_there_is_too_much_strangers_are_forgotten_sooner(
+    store: ExperienceStore, database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(experience_store, "MAX_ROWS", 2)
+    store.add(("a:friend@there.test",), Seen(wrote=True))
+    for days, name in ((0, "n:old"), (10, "n:newer"), (12, "n:new")):
+        clock.now = NOW + days * DAY
+        store.add((name,), Seen(fine=1))
+        store.flush(21)
+    assert prune(database, clock.now) == 2
+    names = {row.name for row in rows(store, "a:friend@there.test", "n:old", "n:newer", "n:new")}
+    assert names == {"a:friend@there.test", "n:new"}
 
 
 def test_a_database_that_is_away_costs_nothing(database: Database, clock: FakeClock) -> None:

@@ -13,10 +13,12 @@ from estafeta.mail.address import Address
 from estafeta.policy.facts import Facts
 from estafeta.policy.forged import honest_header
 from estafeta.protocols.smtp import events, replies
-from estafeta.protocols.smtp.limits import Mode
+from estafeta.protocols.smtp.limits import Mode, SmtpSettings
 from estafeta.protocols.smtp.replies import Reply
+from estafeta.protocols.smtp.server import SmtpServer
 from estafeta.servers.smtp import asking, signing_in
 from estafeta.servers.smtp.service import Shared, SmtpService
+from estafeta.servers.smtp.session import SmtpSession
 
 
 class Machine:
@@ -62,6 +64,20 @@ def test_a_database_that_is_away_makes_no_password_wrong(kind: Kind, reply: Repl
     event = events.Authenticated("ana", "", "SCRAM-SHA-256", replies.AUTH_OK)
     asyncio.run(signing_in.authenticated(session, event))
     assert machine.answers == [reply]
+
+
+def test_the_time_that_we_take_is_not_the_clients() -> None:
+    wanted = Settings.model_validate({"smtp": {"command_timeout_seconds": 10, "data_timeout_seconds": 20}})
+    session = SmtpSession(cast("SmtpService", SimpleNamespace(settings=wanted)))
+    session.machine = machine = SmtpServer(SmtpSettings("mx.here.test"))
+    assert session.allowance() > 600
+    machine.greeting()
+    assert session.allowance() == 10
+    machine.feed(b"EHLO x\r\n")
+    machine.next_event()
+    assert session.allowance() > 600
+    machine.answer(Reply(250, "", "hello"))
+    assert session.allowance() == 10
 
 
 @pytest.mark.parametrize(("authentication", "code"), [("relay", 550), ("local-and-relay", 530)])

@@ -47,6 +47,11 @@ class Conversation(ABC):
         return self._answered is not None and not self._events
 
     @property
+    def is_our_turn(self) -> bool:
+        """The client waits for us: for an answer, the greeting, or a handshake."""
+        return self._answered is not None or self._phase is SILENT
+
+    @property
     def buffered(self) -> int:
         """Octets that wait to be used: the measure for pausing the reading side."""
         return len(self._input)

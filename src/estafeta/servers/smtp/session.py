@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("estafeta.smtp")
 
+# RFC 5321 4.5.3.2.6: clients wait ten minutes for the answer to a message; each scanner may take as long.
+_OUR_SECONDS = 660.0
+
 
 class SmtpSession:
     """Decides for one connection."""
@@ -93,6 +96,8 @@ class SmtpSession:
 
     def allowance(self) -> float:
         """Seconds for the next step (RFC 5321 4.5.3.2)."""
+        if self.machine.is_our_turn:
+            return _OUR_SECONDS
         smtp = self.service.settings.smtp
         return smtp.command_timeout_seconds if self.reception is None else smtp.data_timeout_seconds
 
