@@ -3,9 +3,10 @@
 Flagged ones stay: somebody wanted to keep them. What leaves is expunged as by a client, a portion in each transaction.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, exists, func, select
 
 from estafeta.core.errors import EstafetaError
 from estafeta.core.ids import AccountId, MailboxId
@@ -21,12 +22,8 @@ _JUNK = "junk"
 
 def expire_junk(database: Database, before_ms: int, stopping: Callable[[], bool]) -> int:
     """Remove what came into a Junk mailbox before a time (epoch milliseconds); how much that was."""
-    m = mailboxes.c
-    with database.read() as conn:
-        rows = conn.execute(select(m.account_id, m.mailbox_id, m.special_use).where(m.special_use != "")).all()
-    places = [(row.account_id, row.mailbox_id) for row in rows if _JUNK in row.special_use.lower().split()]
     gone = 0
-    for account_id, mailbox_id in places:
+    for account_id, mailbox_id in _places(database, before_ms):
         number = PORTION
         while number == PORTION and not stopping():
             number = _expire(database, account_id, mailbox_id, before_ms)
@@ -34,19 +31,31 @@ def expire_junk(database: Database, before_ms: int, stopping: Callable[[], bool]
     return gone
 
 
-def _expire(database: Database, account_id: int, mailbox_id: int, before_ms: int) -> int:
-    m = messages.c
-    wanted = (
-        select(m.uid)
-        .where(
-            m.account_id == account_id,
-            m.mailbox_id == mailbox_id,
-            m.save_date_ms < before_ms,
-            m.flags.op("&")(int(Flag.FLAGGED)) == 0,
-        )
-        .order_by(m.uid)
-        .limit(PORTION)
+def _places(database: Database, before_ms: int) -> list[tuple[int, int]]:
+    """The Junk mailboxes in which something is to leave: of a million few have any on one day."""
+    box = mailboxes.c
+    something = exists().where(*_leaving(box.account_id, box.mailbox_id, before_ms))
+    wanted = select(box.account_id, box.mailbox_id, box.special_use).where(
+        func.lower(box.special_use).contains(_JUNK), something
     )
+    with database.read() as conn:
+        rows = conn.execute(wanted).all()
+    return [(row.account_id, row.mailbox_id) for row in rows if _JUNK in row.special_use.lower().split()]
+
+
+def _leaving(account_id: Any, mailbox_id: Any, before_ms: int) -> Sequence[ColumnElement[bool]]:
+    m = messages.c
+    return (
+        m.account_id == account_id,
+        m.mailbox_id == mailbox_id,
+        m.save_date_ms < before_ms,
+        m.flags.op("&")(int(Flag.FLAGGED)) == 0,
+    )
+
+
+def _expire(database: Database, account_id: int, mailbox_id: int, before_ms: int) -> int:
+    uid = messages.c.uid
+    wanted = select(uid).where(*_leaving(account_id, mailbox_id, before_ms)).order_by(uid).limit(PORTION)
     with database.write() as tx:
         uids = list(tx.conn.execute(wanted).scalars())
         if not uids:
