@@ -181,7 +181,7 @@ class Reception:
 
     def _refused(self, judgement: Judgement) -> RefusedError:
         verdict, sender, peer = judgement.decisive, self._sender_words, self._origin.peer
-        said = f"{verdict.code} {verdict.text}"
+        said = f"{verdict.code} {verdict.enhanced} {verdict.text}"
         to = [str(recipient.address) for recipient in self._recipients[:MAX_NAMED]]
         refused = refusal(said, sender, peer, number=self.number, to=to)
         return RefusedError(verdict, (*judgement.records(self.number, sender, peer), refused))

@@ -88,8 +88,8 @@ def test_what_the_protocol_refuses_is_in_the_journal(home: Path) -> None:
         "DATA\na\rb\n.\nQUIT\n",
     )
     big, bare = (line for line in said.splitlines() if "[check] journal: 9W" in line)
-    assert "552 The message is bigger" in big
-    assert "550 The message holds a CR or LF" in bare
+    assert "552 5.3.4 The message is bigger" in big
+    assert "550 5.6.11 The message holds a CR or LF" in bare
 
 
 def test_nothing_is_written(home: Path) -> None:

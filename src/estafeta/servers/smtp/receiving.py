@@ -130,7 +130,7 @@ def refused(session: "SmtpSession", event: events.Refused) -> None:
     """The machine took no message: it is too big, or its lines do not end as they must."""
     session.note_refused(event.reply, event.mail.address, recipients=event.recipients)
     peer, reply = session.pump.peer, event.reply
-    log.info("refused peer=%s sender=<%s> reason='%d %s'", peer, event.mail.address or "", reply.code, reply.text)
+    log.info("refused peer=%s sender=<%s> reason=%r", peer, event.mail.address or "", f"{reply.enhanced} {reply.text}")
 
 
 def abandoned(session: "SmtpSession", event: events.Abandoned) -> Awaitable[None] | None:

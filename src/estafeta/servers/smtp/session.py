@@ -140,7 +140,7 @@ class SmtpSession:
         recipients: int = 0,
     ) -> None:
         """Into the journal: a recipient was refused (`address`), a sender, or a message to so many `recipients`."""
-        words, name = f"{said.code} {said.text}", str(sender or "")
+        words, name = f"{said.code} {said.enhanced} {said.text}", str(sender or "")
         to = [str(one.address) for one in self.recipients[: min(recipients, MAX_NAMED)]]
         self.service.note(refusal(words, name, self.pump.peer, code=code, number=number, address=address, to=to))
 
