@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import select
 
+from estafeta.app.owners import owner_of
 from estafeta.app.passports import MailboxNames, read_stored
 from estafeta.app.stores import Site
 from estafeta.core.errors import EstafetaError, Kind
-from estafeta.directory.tables import users
 from estafeta.journal.reading import Entry, parse_wanted, read_records
 from estafeta.journal.records import Code
 from estafeta.journal.story import Story, summarize
@@ -226,13 +226,3 @@ def _reasons(entry: Entry) -> Iterator[Reason]:
     for row in rows if isinstance(rows, list) else ():
         if isinstance(row, list) and len(row) in (4, 5):
             yield Reason(str(row[0]), float(row[1]), str(row[2]), str(row[3]), int(row[4]) if len(row) == 5 else 0)
-
-
-def owner_of(site: Site, account: int) -> str:
-    """Whose account it is, in words."""
-    if account == SITE:
-        return "this site"
-    wanted = select(users.c.local, users.c.domain).where(users.c.account_id == account)
-    with site.database.read() as conn:
-        row = conn.execute(wanted).first()
-    return f"{row.local}@{row.domain}" if row else f"account {account}"

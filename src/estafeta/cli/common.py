@@ -189,11 +189,14 @@ def _plain(value: Any) -> object:
 
 
 def _cell(value: object) -> str:
+    """A value as it is shown: what strangers wrote in it does nothing to a terminal."""
+    from estafeta.journal.words import printable
+
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple | set | frozenset):
-        return ", ".join(sorted(map(str, value)) if isinstance(value, set | frozenset) else map(str, value))
-    return str(value)
+        value = ", ".join(sorted(map(str, value)) if isinstance(value, set | frozenset) else map(str, value))
+    return printable(str(value))
 
 
 def _show_plain(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -26,14 +26,14 @@ def list_rates(
     as_json: Json = False,
 ) -> None:
     """List users whose mail is held since they sent too much, and those who were let go on."""
+    from estafeta.app.owners import owner_of
     from estafeta.policy.sending import read_brakes
 
     with site_of(context) as site:
         account_id = site.directory.get_user(address).account_id if address else 0
         with site.database.read() as conn:
             found = read_brakes(conn, site.node.make_clock()(), account_id)
-        names = {int(user.account_id): user.address for user in site.directory.list_users(include_removed=True)}
-    rows = [(names.get(one.account_id, str(one.account_id)), one) for one in found]
+        rows = [(owner_of(site, one.account_id), one) for one in found]
     if as_json:
         show_json([{"user": name, **one._asdict()} for name, one in rows])
         return
