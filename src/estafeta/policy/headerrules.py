@@ -16,7 +16,8 @@ from estafeta.trust.publicsuffix import organizational_domain
 _DAY = 86_400
 # Mail waits in queues for five days and a little, and clocks are wrong by hours.
 _OLDEST, _NEWEST = 8 * _DAY, 1 * _DAY
-_ONCE = ("from", "date", "subject", "to", "cc", "message-id", "reply-to", "sender")
+_ONCE = ("from", "date", "subject", "to", "cc", "message-id", "reply-to", "sender", "mime-version", "content-type",
+         "content-transfer-encoding")  # fmt: skip
 _LEAST_LETTERS = 10
 # An address as people write it in a display name.
 _ADDRESS = re.compile(r"[\w.+-]{1,64}@((?:[a-z0-9-]{1,63}\.)+[a-z]{2,24})\b", re.IGNORECASE)
@@ -78,7 +79,7 @@ def no_author(case: Case) -> str:
 
 
 def twice(case: Case) -> str:
-    """RFC 5322 3.6: fields that stand once; programs differ in which one they show."""
+    """RFC 5322 3.6, RFC 2045 3: fields that stand once; programs differ in which one they show."""
     found = [name for name in _ONCE if len(case.fields.raw(name)) > 1]
     return f"more than one {', '.join(found)}" if found else ""
 

@@ -78,6 +78,7 @@ def test_a_good_message_has_no_points() -> None:
         ({"Message-ID": None}, "no-message-id"),
         ({"Message-ID": "<>"}, "odd-message-id"),
         ({"Message-ID": "<a@b.test> (comment)"}, ""),
+        ({"MIME-Version": "1.0", "Content-Type": "text/plain\r\nContent-Type: text/html"}, "twice"),
         ({"Subject": "Hello\r\nSubject: You have won"}, "twice"),
         ({"To": None}, "no-to"),
         ({"To": None, "Cc": "x@here.test"}, ""),
