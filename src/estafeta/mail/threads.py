@@ -164,6 +164,7 @@ def _merge_subjects(roots: list[Node], subjects: Subjects) -> list[Node]:
         chosen, chosen_is_reply = table[text]
         if chosen is not root and not _join(chosen, chosen_is_reply, root, is_reply):
             out.pop(id(chosen), None)
+            chosen.children.sort(key=_by_date_and_uid)  # answers may have joined, and (6) sorts no deeper than dummies
             dummy = Node(None, chosen.sent)
             dummy.children += [chosen, root]
             table[text] = dummy, False

@@ -82,6 +82,7 @@ REFERENCES = [
     ("answers without a question", ["1 b - Re: x", "2 c - Re: x"], "((1)(2))"),
     ("one subject twice", ["1 a - x", "2 b - X", "3 c - x"], "((1)(2)(3))"),
     ("a question twice, with an answer", ["1 r - Re: x", "2 a - x", "3 b - x"], "((2 1)(3))"),
+    ("a question twice, with answers", ["1 r - Re: x", "1 a - x", "1 b - x", "2 c a"], "((2 (1)(4))(3))"),
     ("no subject", ["1 a - Re:", "2 b - Re:"], "(1)(2)"),
     ("a missing parent gathers", ["1 b a Re: x", "2 c a Re: x", "3 d - x"], "((1)(2)(3))"),
     ("two missing parents", ["1 b a x", "2 c a x", "3 d e x", "4 f e x"], "((1)(2)(3)(4))"),
