@@ -138,9 +138,10 @@ Test = Callable[[DnsResolver, Server, Clock], Coroutine[Any, Any, None]]
 def play(test: Test, server: Server | None = None, **options: Any) -> None:
     async def run() -> None:
         known, loop, clock = server or Server(), asyncio.get_running_loop(), Clock()
-        transport, _ = await loop.create_datagram_endpoint(lambda: known, local_addr=("127.0.0.1", 0))
-        known.port = transport.get_extra_info("sockname")[1]
-        tcp = await asyncio.start_server(known.serve_tcp, "127.0.0.1", known.port)
+        # TCP first: a number that is free for UDP is often some connection's in TCP, and hardly ever the other way.
+        tcp = await asyncio.start_server(known.serve_tcp, "127.0.0.1", 0)
+        known.port = tcp.sockets[0].getsockname()[1]
+        transport, _ = await loop.create_datagram_endpoint(lambda: known, local_addr=("127.0.0.1", known.port))
         resolver = DnsResolver([f"127.0.0.1:{known.port}"], clock=clock, **{"timeout_seconds": 1, **options})
         try:
             await test(resolver, known, clock)
