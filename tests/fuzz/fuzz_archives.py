@@ -1,24 +1,24 @@
 """Whatever an attachment that calls itself an archive holds, reading it ends, within its limits, and never raises.
 
-python tests/fuzz/fuzz_archives.py [--seconds N] [--seed N]
+    python tests/fuzz/fuzz_archives.py [--seconds N] [--seed N]
 
 Archives are good ones, mutated. No member gives more than it was asked for, all that is kept of a message is within
-`MAX_TOTAL_OCTETS` (and one part), and the same message reads the same twice. Prints the seed that fails.
+`MAX_TOTAL_OCTETS` (and one part), and the same message reads the same twice.
 """
 
-import argparse
 import bz2
 import gzip
 import lzma
 import random
 import sys
 import tarfile
-import time
 from pathlib import Path
 
-from fuzz_smtp import mutate
+from fuzz_smtp import mutate_words
+from fuzzing import run
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "policy"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit" / "policy"))
+
 from archive_kit import mail_with, parts_of, tarred, zipped
 from test_archive_tnef import File, winmail
 
@@ -39,9 +39,11 @@ ARCHIVES = [
 ]
 
 
-def one(seed: int) -> None:
-    dice = random.Random(seed)
-    octets = bytes(mutate(dice, bytearray(dice.choice(ARCHIVES))))
+def make_archive(dice: random.Random) -> bytes:
+    return mutate_words(dice, dice.choice(ARCHIVES))
+
+
+def check(dice: random.Random, octets: bytes) -> None:
     found = find_format(octets)
     if found is not None:
         for number, member in enumerate(read_members(found, octets, "a.tgz")):
@@ -57,21 +59,5 @@ def one(seed: int) -> None:
     assert parts == parts_of(message)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    seed, ends = options.seed, time.monotonic() + options.seconds
-    while time.monotonic() < ends:
-        try:
-            one(seed)
-        except BaseException:
-            print(f"failed with --seed {seed}")
-            raise
-        seed += 1
-    print(f"{seed - options.seed} archives, nothing wrong")
-
-
 if __name__ == "__main__":
-    main()
+    run(make_archive, check)

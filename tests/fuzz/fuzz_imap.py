@@ -1,15 +1,13 @@
 """Invariant: no octets make the IMAP server machine raise, and what it says does not depend on how they were split.
 
-    python tests/fuzz/fuzz_imap.py --seconds 60 [--seed N]
+    python tests/fuzz/fuzz_imap.py [--seconds N] [--seed N]
 
-Inputs are made by mutating and splicing commands. The first failure prints its number and octets, then ends with the
-traceback.
+Inputs are made by mutating and splicing commands.
 """
 
-import argparse
 import random
-import sys
-import time
+
+from fuzzing import run, split_at_random
 
 from estafeta.protocols.imap import commands
 from estafeta.protocols.imap.commands import Command
@@ -178,34 +176,14 @@ def play(pieces: list[bytes], state: int, refusals: frozenset[bytes]) -> tuple[l
     return seen, [b"+ challenge" if line.startswith(b"+ c") else line for line in said.split(b"\r\n")]
 
 
-def check(data: bytes, seed: int) -> None:
+def check(chance: random.Random, data: bytes) -> None:
     """The invariant for one input."""
-    chance = random.Random(seed)
     state = chance.choice([0, 1, 2, 2, 2])
     refusals = frozenset(b"%d" % chance.randint(0, 9) for _ in range(chance.randint(0, 3)))
-    cuts = sorted(chance.randint(0, len(data)) for _ in range(chance.randint(0, 8)))
-    pieces = [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
     whole = play([data], state, refusals)
     assert whole == play([data[index : index + 1] for index in range(len(data))], state, refusals)
-    assert whole == play(pieces, state, refusals)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    end, number = time.monotonic() + options.seconds, options.seed
-    while time.monotonic() < end:
-        data = make_input(random.Random(number))
-        try:
-            check(data, number)
-        except BaseException:
-            print(f"input {number}: {data!r}", file=sys.stderr)
-            raise
-        number += 1
-    print(f"{number - options.seed} inputs, nothing found")
+    assert whole == play(split_at_random(chance, data), state, refusals)
 
 
 if __name__ == "__main__":
-    main()
+    run(make_input, check)

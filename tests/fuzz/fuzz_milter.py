@@ -1,21 +1,21 @@
 """Whatever a milter says, in whatever pieces, the machine ends in the same way, keeps little, and stores whole fields.
 
-python tests/fuzz/fuzz_milter.py [--seconds N] [--seed N]
+    python tests/fuzz/fuzz_milter.py [--seconds N] [--seed N]
 
 Milters are put together from good packets, mutated, and played whole and in pieces. The only exception is AnswerError;
-what is made of a header by the changes is fields, one to a change, and never an empty line. Prints the seed that fails.
+what is made of a header by the changes is fields, one to a change, and never an empty line.
 """
 
-import argparse
 import random
 import struct
 import sys
-import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "policy"))
+from fuzz_smtp import mutate_words
+from fuzzing import run
 
-from fuzz_smtp import mutate
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit" / "policy"))
+
 from milter_kit import TOLD, agreement, packet
 
 from estafeta.mail.headeredits import HeaderEditor
@@ -43,8 +43,8 @@ def compose(dice: random.Random) -> bytes:
     begin = agreement(steps, dice.choice((0x31, 0x131, 0x1FF)), more=dice.choice((b"", b"\0\0\0\0j i\0")))
     octets = b"".join(dice.choices(ANSWERS, k=dice.randint(0, 20)))
     if dice.random() < 0.5:
-        return begin + mutate(dice, bytearray(octets))
-    return mutate(dice, bytearray(begin + octets)) if dice.random() < 0.3 else begin + octets
+        return begin + mutate_words(dice, octets)
+    return mutate_words(dice, begin + octets) if dice.random() < 0.3 else begin + octets
 
 
 def play(octets: bytes, sizes: list[int]) -> tuple[object, ...]:
@@ -65,11 +65,11 @@ def play(octets: bytes, sizes: list[int]) -> tuple[object, ...]:
             assert len(machine._reader._buffer) <= MAX_PACKET_OCTETS + 4, "keeps too much"
     except AnswerError:
         return ("unusable",)
-    check(machine)
+    check_outcome(machine)
     return tuple(machine.outcome)
 
 
-def check(machine: MilterClient) -> None:
+def check_outcome(machine: MilterClient) -> None:
     outcome = machine.outcome
     assert outcome is not None
     assert len(outcome.changes) <= MAX_CHANGES
@@ -88,28 +88,10 @@ def check(machine: MilterClient) -> None:
     assert b"\0" not in header
 
 
-def one(seed: int) -> None:
-    dice = random.Random(seed)
-    octets = compose(dice)
+def check(dice: random.Random, octets: bytes) -> None:
     seen = [play(octets, sizes) for sizes in ([], [1], [dice.randint(1, 9) for _ in range(5)])]
     assert all(other == seen[0] for other in seen), "depends on how the octets were split"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    seed, ends = options.seed, time.monotonic() + options.seconds
-    while time.monotonic() < ends:
-        try:
-            one(seed)
-        except BaseException:
-            print(f"failed with --seed {seed}")
-            raise
-        seed += 1
-    print(f"{seed - options.seed} sessions, nothing wrong")
-
-
 if __name__ == "__main__":
-    main()
+    run(compose, check)

@@ -1,15 +1,13 @@
 """Invariant: no octets make the POP3 server machine raise, and what it says does not depend on how they were split.
 
-    python tests/fuzz/fuzz_pop3.py --seconds 60 [--seed N]
+    python tests/fuzz/fuzz_pop3.py [--seconds N] [--seed N]
 
-Inputs are made by mutating and splicing lines of sessions. The first failure prints its number and octets, then ends
-with the traceback.
+Inputs are made by mutating and splicing lines of sessions.
 """
 
-import argparse
 import random
-import sys
-import time
+
+from fuzzing import run, split_at_random
 
 from estafeta.protocols.pop3 import COMMANDS, Limits, Pop3Server, Text, events
 from estafeta.protocols.sasl import NeedPassword, PasswordResult, make_mechanism, make_scram_keys
@@ -95,32 +93,13 @@ def play(pieces: list[bytes], seed: int) -> tuple[list[str], int]:
     return seen, said.count(b"\r\n")
 
 
-def check(data: bytes, seed: int) -> None:
+def check(chance: random.Random, data: bytes) -> None:
     """The invariant for one input."""
-    chance = random.Random(seed)
-    cuts = sorted(chance.randint(0, len(data)) for _ in range(chance.randint(0, 8)))
-    pieces = [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
+    seed = chance.getrandbits(32)
     whole = play([data], seed)
     assert whole == play([data[index : index + 1] for index in range(len(data))], seed)
-    assert whole == play(pieces, seed)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    end, number = time.monotonic() + options.seconds, options.seed
-    while time.monotonic() < end:
-        data = make_input(random.Random(number))
-        try:
-            check(data, number)
-        except BaseException:
-            print(f"input {number}: {data!r}", file=sys.stderr)
-            raise
-        number += 1
-    print(f"{number - options.seed} inputs, nothing found")
+    assert whole == play(split_at_random(chance, data), seed)
 
 
 if __name__ == "__main__":
-    main()
+    run(make_input, check)

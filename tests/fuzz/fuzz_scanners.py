@@ -1,24 +1,25 @@
 """Whatever clamd, spamd, rspamd or a web hook answers, reading it gives an answer within its bounds, or AnswerError.
 
-python tests/fuzz/fuzz_scanners.py [--seconds N] [--seed N]
+    python tests/fuzz/fuzz_scanners.py [--seconds N] [--seed N]
 
 Answers are good ones, mutated. An answer that is complete is the same whether more would come or not; its words are on
-one line and short, its points finite. Prints the seed that fails.
+one line and short, its points finite.
 """
 
-import argparse
 import math
 import random
-import time
 from collections.abc import Callable
 from typing import Any
 
-from fuzz_smtp import mutate
+from fuzz_smtp import mutate_words
+from fuzzing import run
 
 from estafeta.protocols.scanners import clamd, hook, rspamd, spamd
 from estafeta.protocols.scanners.words import AnswerError
 
-ANSWERS: list[tuple[Callable[..., Any], bool, bytes]] = [
+#: How it is read, whether in pieces, and the octets.
+Answer = tuple[Callable[..., Any], bool, bytes]
+ANSWERS: list[Answer] = [
     (clamd.parse_answer, True, b"stream: OK\0"),
     (clamd.parse_answer, True, b"stream: Win.Test.EICAR_HDB-1 FOUND\0"),
     (clamd.parse_answer, True, b"INSTREAM size limit exceeded. ERROR\0"),
@@ -39,10 +40,13 @@ def read(parse: Callable[..., Any], streamed: bool, octets: bytes, ended: bool) 
         return str(error)
 
 
-def one(seed: int) -> None:
-    dice = random.Random(seed)
+def make_answer(dice: random.Random) -> Answer:
     parse, streamed, octets = dice.choice(ANSWERS)
-    octets = mutate(dice, bytearray(octets))
+    return parse, streamed, mutate_words(dice, octets)
+
+
+def check(dice: random.Random, made: Answer) -> None:
+    parse, streamed, octets = made
     answer = read(parse, streamed, octets, ended=False)
     if streamed and answer is not None:
         assert read(parse, streamed, octets, ended=True) == answer, "depends on whether more comes"
@@ -51,21 +55,5 @@ def one(seed: int) -> None:
         assert not isinstance(value, str) or (len(value) <= 400 and value.isprintable())
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    seed, ends = options.seed, time.monotonic() + options.seconds
-    while time.monotonic() < ends:
-        try:
-            one(seed)
-        except BaseException:
-            print(f"failed with --seed {seed}")
-            raise
-        seed += 1
-    print(f"{seed - options.seed} answers, nothing wrong")
-
-
 if __name__ == "__main__":
-    main()
+    run(make_answer, check)

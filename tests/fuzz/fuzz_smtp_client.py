@@ -1,20 +1,20 @@
 """Whatever a server says, in whatever pieces, the SMTP client never raises, says the same, and keeps little of it.
 
-python tests/fuzz/fuzz_smtp_client.py [--seconds N] [--seed N]
+    python tests/fuzz/fuzz_smtp_client.py [--seconds N] [--seed N]
 
 Servers are put together from good replies, mutated, and played whole and in pieces while the caller does this and that.
-What is delivered was answered with 2yz. Prints the seed of a session that fails; `--seed` plays it again first.
+What is delivered was answered with 2yz.
 """
 
-import argparse
 import random
 import sys
-import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "smtp_client"))
+from fuzz_smtp import mutate_words
+from fuzzing import run
 
-from fuzz_smtp import mutate
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit" / "smtp_client"))
+
 from smtp_client_script import act, at_random, byte_by_byte, describe, whole
 
 from estafeta.delivery.connection_outcomes import judge_transaction
@@ -36,12 +36,12 @@ OPENING = [b"", b"220 mx\r\n250-mx\r\n250 PIPELINING\r\n", b"220 mx\r\n250-mx\r\
 GOOD = b"250 ok\r\n250 ok\r\n"
 
 
-def compose(dice: random.Random) -> list[tuple[bytes, str]]:
+def make_session(dice: random.Random) -> tuple[list[tuple[bytes, str]], bool]:
     steps = [(dice.choice(OPENING), dice.choice(("begin 1", "begin 2 eager", *ACTIONS)))]
     for _ in range(dice.randint(1, 8)):
         octets = b"".join(dice.choices(REPLIES, k=dice.randint(0, 5)))
-        steps.append((dice.choice((b"", GOOD)) + mutate(dice, bytearray(octets)), dice.choice(ACTIONS)))
-    return steps
+        steps.append((dice.choice((b"", GOOD)) + mutate_words(dice, octets), dice.choice(ACTIONS)))
+    return steps, dice.random() < 0.2
 
 
 def play(steps: list[tuple[bytes, str]], split, *, lmtp: bool) -> tuple[list[str], bool]:
@@ -51,7 +51,7 @@ def play(steps: list[tuple[bytes, str]], split, *, lmtp: bool) -> tuple[list[str
         while (event := machine.next_event()) is not None:
             told.append(describe(event))
             if isinstance(event, Sent):
-                check(event)
+                check_sent(event)
 
     for octets, action in steps:
         for piece in split(octets):
@@ -65,7 +65,7 @@ def play(steps: list[tuple[bytes, str]], split, *, lmtp: bool) -> tuple[list[str
     return [event for event in told if event != "tls"], machine.closed
 
 
-def check(event: Sent) -> None:
+def check_sent(event: Sent) -> None:
     transaction = event.transaction
     count = max(len(transaction.rcpts), 1)
     judged = judge_transaction(transaction, count, "mx", fresh=True)
@@ -75,31 +75,14 @@ def check(event: Sent) -> None:
     assert not delivered or (good and transaction.content_ended), "delivered, says who?"
 
 
-def one(seed: int) -> None:
-    dice = random.Random(seed)
-    steps, lmtp = compose(dice), dice.random() < 0.2
-    splits = [whole, at_random(seed), at_random(seed + 1)]
+def check(dice: random.Random, made: tuple[list[tuple[bytes, str]], bool]) -> None:
+    steps, lmtp = made
+    splits = [whole, at_random(dice.getrandbits(32)), at_random(dice.getrandbits(32))]
     if sum(len(octets) for octets, _ in steps) < 2000:
         splits.append(byte_by_byte)
     seen = [play(steps, split, lmtp=lmtp) for split in splits]
     assert all(other == seen[0] for other in seen), "depends on how the octets were split"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    seed, ends = options.seed, time.monotonic() + options.seconds
-    while time.monotonic() < ends:
-        try:
-            one(seed)
-        except BaseException:
-            print(f"failed with --seed {seed}")
-            raise
-        seed += 1
-    print(f"{seed - options.seed} sessions, nothing wrong")
-
-
 if __name__ == "__main__":
-    main()
+    run(make_session, check)

@@ -1,7 +1,6 @@
 """Runs every fuzz target, one after the other: `python tests/fuzz/run.py [--seconds N]`, a minute each by default.
 
-A target is a program `fuzz_*.py` with its invariant in the first line of its docstring; it ends with a status other
-than 0 and prints the input when the invariant does not hold.
+A target (see fuzzing.py) ends with a status other than 0 and prints its input when its invariant does not hold.
 """
 
 import argparse

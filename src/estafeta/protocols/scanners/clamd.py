@@ -67,4 +67,4 @@ def parse_answer(data: bytes, *, ended: bool) -> ClamAnswer | None:
         return ClamAnswer(ClamWord.CLEAN)
     if said.endswith(b" FOUND"):
         return ClamAnswer(ClamWord.FOUND, cleaned(said.removesuffix(b" FOUND"), _LONGEST_NAME) or "unnamed")
-    raise AnswerError(f"it answered {cleaned(line, 200)!r}")
+    raise AnswerError(f"it answered {cleaned(line, 100)!r}")  # backslashes are shown as two
