@@ -20,11 +20,6 @@ class AliasMethods(Part):
             have = list(known[0].targets) if known else []
             return put_alias(view, address, [*have, *targets])
 
-    def set_alias(self, address: str, targets: Sequence[str]) -> Alias:
-        """Make `address` stand for exactly `targets`."""
-        with self._changing() as view:
-            return put_alias(view, address, targets)
-
     def remove_alias(self, address: str, targets: Sequence[str] = ()) -> None:
         """Take `targets` away from an alias, or the whole alias when none are given or left."""
         with self._changing() as view:

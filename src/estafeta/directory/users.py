@@ -91,12 +91,6 @@ class UserMethods(Part):
             accounts.drop_credentials(view.conn, account_id, CredentialKind.PASSWORD, CredentialKind.SCRAM_SHA_256)
             accounts.store_credentials(view.conn, account_id, rows, self._now())
 
-    def set_password_hash(self, address: str, password_hash: str) -> None:
-        """Give the user the password that made `password_hash` elsewhere. EstafetaError INVALID: not verifiable."""
-        rows = self._credential_rows(None, password_hash)
-        with self._changing() as view:
-            _put_hash(view, view.user(address).account_id, rows, self._now())
-
     def make_apop_secret(self, address: str) -> str:
         """A new APOP secret of the user, to be shown once. EstafetaError PERMISSION if `pop3.apop` is off."""
         if not self._settings.current.pop3.apop:
@@ -237,14 +231,10 @@ def import_user(view: View, text: str, display_name: str, password_hash: str, no
         values = _checked(display_name, INHERIT, INHERIT, "en", ALL_SERVICES)
         account_id, added = _insert_user(view.conn, named, values, now_seconds), True
     if password_hash:
-        _put_hash(view, account_id, {CredentialKind.PASSWORD: password_hash}, now_seconds)
+        # SCRAM keys belong to the password of before; new ones are made at the first sign-in.
+        accounts.drop_credentials(view.conn, account_id, CredentialKind.PASSWORD, CredentialKind.SCRAM_SHA_256)
+        accounts.store_credentials(view.conn, account_id, {CredentialKind.PASSWORD: password_hash}, now_seconds)
     return added
-
-
-def _put_hash(view: View, account_id: AccountId, rows: Mapping[CredentialKind, str], now_seconds: int) -> None:
-    # SCRAM keys belong to the password of before; new ones are made at the first sign-in.
-    accounts.drop_credentials(view.conn, account_id, CredentialKind.PASSWORD, CredentialKind.SCRAM_SHA_256)
-    accounts.store_credentials(view.conn, account_id, rows, now_seconds)
 
 
 def _insert_user(conn: Connection, named: Named, values: Mapping[str, Any], now_seconds: int) -> AccountId:

@@ -6,7 +6,7 @@ Never raises on any text.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from enum import StrEnum
 
 from estafeta.mail.folding import fold
@@ -75,12 +75,3 @@ def _matches(name: str, parts: list[str]) -> bool:
             return False
         at += len(part)
     return name.endswith(last, at)
-
-
-def choose_collation(patterns: Iterable[str]) -> Collation | None:
-    """RFC 5255 4.7, COMPARATOR: the first that the first pattern with any matches. None: NO [BADCOMPARATOR]."""
-    for pattern in patterns:
-        found = match_collations(pattern)
-        if found:
-            return found[0]
-    return None

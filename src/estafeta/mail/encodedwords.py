@@ -12,7 +12,6 @@ from estafeta.mail.charsets import decode_text, decode_unlabelled
 
 _WORD = re.compile(rb"=\?([^?*\s]+)(?:\*[^?\s]*)?\?([bBqQ])\?([^?]*)\?=")
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
-_LINE_ENDS = bytes.maketrans(b"\r\n\0", b"   ")
 
 
 def unfold(value: bytes) -> bytes:

@@ -104,11 +104,6 @@ def envelope_string(text: bytes, field: Field) -> bytes | None:
     return _string(text, _find(text, field))[0]
 
 
-def envelope_addresses(text: bytes, field: Field) -> Addresses:
-    """The addresses of FROM to BCC."""
-    return _list(text, _find(text, field))[0]
-
-
 def first_address(text: bytes, field: Field) -> EnvelopeAddress | None:
     """The first address structure of FROM to BCC, which may begin a group; None without one."""
     at = _find(text, field)

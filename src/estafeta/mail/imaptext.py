@@ -32,11 +32,6 @@ def quote(value: bytes) -> bytes:
     return b"{%d}\r\n" % len(value) + value.replace(b"\0", b"?")
 
 
-def quote_or_nil(value: bytes | None) -> bytes:
-    """`nstring`: NIL for a field that is not there."""
-    return b"NIL" if value is None else quote(value)
-
-
 def encode_envelope(fields: Mapping[bytes, bytes]) -> bytes:
     """ENVELOPE from the fields of a header, by lower-case name, values raw.
 

@@ -9,7 +9,6 @@ A stored ENVELOPE that is damaged raises EstafetaError(INVALID); header octets n
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import NamedTuple
 
 from estafeta.mail.basesubject import base_subject
 from estafeta.mail.charsets import decode_unlabelled
@@ -32,13 +31,6 @@ class SortBy(StrEnum):
     DISPLAYFROM = "DISPLAYFROM"
     DISPLAYTO = "DISPLAYTO"
     RELEVANCY = "RELEVANCY"
-
-
-class Criterion(NamedTuple):
-    """What to sort by, and whether from the last to the first."""
-
-    by: SortBy
-    reverse: bool = False
 
 
 #: What messages are compared by.

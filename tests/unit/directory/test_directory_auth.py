@@ -95,7 +95,7 @@ def test_an_imported_hash_becomes_argon2id_and_scram_at_the_first_sign_in(site):
 
 def test_a_hash_made_elsewhere_drops_the_scram_keys_of_the_old_password(ana):
     assert ana.authenticator.scram_keys("ana") is not None
-    ana.directory.set_password_hash("ana", crypt_r.crypt("other one", "$6$rounds=1000$abc$"))
+    ana.directory.import_passwd("ana:" + crypt_r.crypt("other one", "$6$rounds=1000$abc$"))
     assert ana.authenticator.scram_keys("ana") is None
     ana.authenticator.check("ana", "other one")
 

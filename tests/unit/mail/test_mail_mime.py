@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from mail_checks import check_envelope, read_imap
 
 from estafeta.core.errors import EstafetaError
-from estafeta.mail.imaptext import encode_addresses, encode_envelope, encode_languages, quote, quote_or_nil
+from estafeta.mail.imaptext import encode_addresses, encode_envelope, encode_languages, quote
 from estafeta.mail.mime import decode_parameter, parse_content_type, parse_parameterised
 from estafeta.mail.preview import make_preview, strip_html
 from estafeta.mail.structure import parse_structure
@@ -85,12 +85,10 @@ def test_content_types(value: bytes, expected: object) -> None:
 )
 def test_strings(value: bytes, expected: bytes) -> None:
     assert quote(value) == expected
-    assert quote_or_nil(value) == expected
     assert read_imap(expected) == value.replace(b"\0", b"?")
 
 
 def test_nil_and_languages() -> None:
-    assert quote_or_nil(None) == b"NIL"
     assert encode_languages(None) == b"NIL"
     assert encode_languages(b" , ") == b"NIL"
     assert encode_languages(b"de") == b'"de"'

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estafeta.mail.basesubject import base_of_text, base_subject
-from estafeta.mail.collation import DEFAULT, Collation, choose_collation, match_collations, sort_key
+from estafeta.mail.collation import DEFAULT, Collation, match_collations, sort_key
 from estafeta.mail.imaptext import encode_envelope
-from estafeta.mail.sorting import Criterion, Keys, SortBy, envelope_key
+from estafeta.mail.sorting import Keys, SortBy, envelope_key
 from estafeta.mail.sorting import sort_uids as sort_by_keys
 
 SUBJECTS = [
@@ -111,13 +111,6 @@ def test_matching(pattern: str, expected: list[str]) -> None:
     assert match_collations(pattern) == expected
 
 
-def test_choice() -> None:
-    assert choose_collation(["i;klingon", "i;o*", "i;*"]) is Collation.OCTET
-    assert choose_collation(["i;klingon"]) is None
-    assert choose_collation([]) is None
-    assert DEFAULT is Collation.UNICODE_CASEMAP
-
-
 @pytest.mark.parametrize(
     ("collation", "equal", "different"),
     [
@@ -145,6 +138,11 @@ class SortRow(NamedTuple):
     size: int
     envelope: bytes
     relevancy: float
+
+
+class Criterion(NamedTuple):
+    by: SortBy
+    reverse: bool = False
 
 
 def sort_uids(rows: Iterable[SortRow], criteria: Sequence[Criterion], collation: Collation = DEFAULT) -> list[int]:

@@ -45,6 +45,8 @@ _ESCAPES = {"r": "\r", "n": "\n", "t": "\t", "0": "\0", "\\": "\\", "+": ""}
 USERS = {"jane": "secret", "tim": "tanstaaftanstaaf"}
 KEYS = sasl.make_scram_keys("secret", b"0123456789abcdef", 4096)
 
+MESSAGE_OK = Reply(250, "2.0.0", "Message accepted")
+
 
 def unescape(text: str) -> bytes:
     def one(match: re.Match[str]) -> str:
@@ -125,7 +127,7 @@ class Shell:
         if self.each and machine.settings.mode is Mode.LMTP:
             machine.answer_each(self.each)
         else:
-            machine.answer(self.refused.get("message", replies.MESSAGE_OK))
+            machine.answer(self.refused.get("message", MESSAGE_OK))
 
     def _authenticate(self, machine: SmtpServer, event: Authenticate) -> None:
         if "authenticate" in self.refused:

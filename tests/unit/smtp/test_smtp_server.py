@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from smtp_transcript import SPLITTERS, Script, Shell, play
+from smtp_transcript import MESSAGE_OK, SPLITTERS, Script, Shell, play
 
 from estafeta.protocols import sasl
 from estafeta.protocols.sasl.scram import ScramServer
@@ -171,7 +171,7 @@ def test_shutdown_lets_a_message_finish(begin: bytes) -> None:
         event = machine.next_event()
     if begin.startswith(b"DATA"):
         assert event == MessageEnd(3)
-        machine.answer(replies.MESSAGE_OK)
+        machine.answer(MESSAGE_OK)
     assert machine.next_event() in (None, Abandoned())
     assert machine.closed
     assert machine.take_output().endswith(b"come back in a while\r\n")

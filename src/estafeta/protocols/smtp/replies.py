@@ -69,7 +69,6 @@ def _wrap(text: str, room: int) -> list[bytes]:
 # Positive replies
 SENDER_OK = Reply(250, "2.1.0", "Sender accepted")
 RECIPIENT_OK = Reply(250, "2.1.5", "Recipient accepted")
-MESSAGE_OK = Reply(250, "2.0.0", "Message accepted")
 CHUNK_OK = Reply(250, "2.0.0", "Octets received, go on")
 RESET_OK = Reply(250, "2.0.0", "Reset")
 NOOP_OK = Reply(250, "2.0.0", "OK")
