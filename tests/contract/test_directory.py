@@ -166,6 +166,11 @@ def test_in_whose_name_a_user_may_send(site):
     assert refused.value.kind is Kind.NOT_FOUND
     site.authenticator.forget()
     assert "team@example.org" not in site.authenticator.check("ana", PASSWORD).grants
+    # Nor in the name of whoever gets an address later.
+    directory.grant_sending("ana", "team")
+    directory.remove_alias("team")
+    directory.add_user("team", password=PASSWORD)
+    assert "team@example.org" not in directory.list_sending("ana")
     # Nothing of it is left for whoever gets the account's row next.
     directory.remove_user("ana")
     directory.purge_user("ana")

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from estafeta.core.ids import AccountId
 from estafeta.directory.model import AddressKind, Alias, Group, RedirectMode, UserState
+from estafeta.directory.restriction_tables import send_grants
 from estafeta.directory.tables import addresses, alias_targets, group_members, groups, redirects, users
 from estafeta.mail.address import Address
 
@@ -16,9 +17,11 @@ from estafeta.mail.address import Address
 def insert_address(
     conn: Connection, key: str, address: Address, kind: AddressKind, account_id: AccountId | None = None
 ) -> None:
-    """Enter an address of ours; one that a removed user left behind gives way. IntegrityError if it is taken."""
+    """Enter an address of ours; one that a removed user left behind gives way, and who might send in the name of an
+    earlier owner may not in this one's. IntegrityError if it is taken."""
     removed = select(users.c.account_id).where(users.c.state == UserState.REMOVED)
     conn.execute(delete(addresses).where(addresses.c.address_key == key, addresses.c.account_id.in_(removed)))
+    conn.execute(delete(send_grants).where(send_grants.c.identity == key))
     domain = key.rpartition("@")[2]
     row = {"address_key": key, "address": str(address), "domain": domain, "kind": kind, "account_id": account_id}
     conn.execute(insert(addresses).values(row))
