@@ -5,7 +5,7 @@ One that fails is logged and does not keep the others from being done: without t
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 log = logging.getLogger("estafeta.worker")
@@ -54,6 +54,31 @@ class Ticker:
             due = self._loop.time() + _TICK_SECONDS
             await asyncio.sleep(_TICK_SECONDS)
             self.tick(self._loop.time() - due)
+
+
+class Again:
+    """Runs `work` in a task, one at a time. Wanted while it runs, it runs once more: what is announced while it looks
+    may have come too late to be seen."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, work: Callable[[], Awaitable[None]]) -> None:
+        self._loop = loop
+        self._work = work
+        self._wanted = False
+        self._task: asyncio.Task[None] | None = None
+
+    def soon(self) -> None:
+        """Have it done; returns at once."""
+        self._wanted = True
+        if self._task is None or self._task.done():
+            self._task = self._loop.create_task(self._run())
+
+    async def _run(self) -> None:
+        while self._wanted:
+            self._wanted = False
+            try:
+                await self._work()
+            except Exception:  # nobody waits for it who could be told
+                log.exception("what was wanted soon failed")
 
 
 def _do(what: Callable[[], object]) -> None:

@@ -33,7 +33,7 @@ from estafeta.app.lessons import Lessons
 from estafeta.app.listening import BACKLOG
 from estafeta.app.node_key import load_node_key
 from estafeta.app.outward import Outward
-from estafeta.app.ticker import Every, Ticker
+from estafeta.app.ticker import Again, Every, Ticker
 from estafeta.app.webbase import own_web_base
 from estafeta.app.workertls import WorkerTls
 from estafeta.app.writer import connect_writer
@@ -204,14 +204,12 @@ class Worker:
         self._web: Web | None = None
         self.services = [(listener, sock, self._service(listener)) for listener, sock in context.sockets]
         self._servers: list[asyncio.Server] = []
+        self._polling, self._looking = Again(loop, self._poll), Again(loop, self._look_again)
         parts = (self.outward, self.dmarc, self.lessons, self.guard)
         often = (self._sweep, self.space.look, self.jobs.look, *(part.tick for part in parts))
-        seldom = (Every(_POLL_TICKS, self._poll_soon), Every(_FEED_TICKS, self._look_soon))
+        seldom = (Every(_POLL_TICKS, self._polling.soon), Every(_FEED_TICKS, self._looking.soon))
         self._ticker = Ticker(loop, (*(Every(1, do) for do in often), *seldom), self._report)
         self._ear: asyncio.DatagramTransport | None = None
-        self._polling: asyncio.Task[None] | None = None
-        self._poll_again = False
-        self._looking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Listen, and tell the supervisor."""
@@ -308,7 +306,7 @@ class Worker:
         if topic == "directory":
             self._forget_directory()
         elif topic == "settings":
-            self._poll_soon()
+            self._polling.soon()
         else:
             for hear in (self.tracing.heard, self.outward.heard, self.guard.heard, self.lessons.heard):
                 hear(topic)
@@ -330,17 +328,6 @@ class Worker:
         self.outward.forget_directory()
         self.directory.forget()
         self.authenticator.forget()
-
-    def _poll_soon(self) -> None:
-        self._poll_again = True
-        if self._polling is None or self._polling.done():
-            self._polling = self.loop.create_task(self._poll_all())
-
-    async def _poll_all(self) -> None:
-        """What is announced while we look may have come too late to be seen: then look once more."""
-        while self._poll_again:
-            self._poll_again = False
-            await self._poll()
 
     async def _poll(self) -> None:
         """Take in settings and directory as they are now."""
@@ -375,16 +362,12 @@ class Worker:
             return
         self.tls.reload()
         self.outward.reload()
-        self._poll_soon()
+        self._polling.soon()
         log.info("reloaded")
 
     def _sweep(self) -> None:
         for _, _, service in self.services:
             service.connections.sweep()
-
-    def _look_soon(self) -> None:
-        if self._looking is None or self._looking.done():
-            self._looking = self.loop.create_task(self._look_again())
 
     async def _look_again(self) -> None:
         """Announcements may be lost: see whether a mailbox that somebody watches changed all the same."""

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from estafeta.app.ticker import Every, Ticker
+from estafeta.app.ticker import Again, Every, Ticker
 
 
 def fails() -> None:
@@ -19,3 +19,24 @@ def test_one_that_fails_does_not_keep_the_others_from_being_done() -> None:
         ticker.tick(lag)
     loop.close()
     assert done == ["sweep", 0.1, "sweep", 0.2, "sweep", "poll", 0.3]
+
+
+def test_what_is_wanted_while_it_runs_runs_once_more_whatever_fails() -> None:
+    runs: list[int] = []
+
+    async def play() -> None:
+        async def work() -> None:
+            runs.append(len(runs))
+            if len(runs) == 1:
+                again.soon()
+                again.soon()
+                raise ValueError("a fault of ours")
+
+        again = Again(asyncio.get_running_loop(), work)
+        for _ in range(2):
+            again.soon()
+            for _ in range(5):
+                await asyncio.sleep(0)
+
+    asyncio.run(play())
+    assert runs == [0, 1, 2]
