@@ -41,7 +41,7 @@ def data(session: "SmtpSession", event: events.Data) -> None:
         _conditions(session),
         max_bytes=session.limit,
         max_hops=session.service.settings.smtp.max_received_hops,
-        inspect=partial(_inspect, session) if session.screening.inspects or session.account is not None else None,
+        inspect=partial(_inspect, session),
     )
     session.machine.answer(replies.START_DATA)
 

@@ -93,14 +93,9 @@ class Screening:
             self._said.setdefault(Stage.RCPT, []).extend(verdicts)
         return refusal
 
-    def wants(self, *stages: Stage) -> bool:
-        """Whether there are checks for one of these stages."""
-        return any(self._chain.wanted(stage, self.facts) for stage in stages)
-
-    @property
-    def inspects(self) -> bool:
-        """Whether the message itself will be looked at, or anything is to be written about it."""
-        return self.wants(*_OF_MESSAGE) or any(self._said.values()) or bool(self._pending)
+    def wants(self, stage: Stage) -> bool:
+        """Whether there are checks for this stage."""
+        return bool(self._chain.wanted(stage, self.facts))
 
     async def inspect(self, content: Content) -> Judgement:
         """Ask the checks of the message, and judge all that was said."""
