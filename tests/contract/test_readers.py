@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from estafeta.directory.model import Service
-from estafeta.directory.settings_model import Relay, Settings
+from estafeta.directory.settings_model import Settings
 from estafeta.directory.settings_restrictions import RelayRule
+from estafeta.directory.settings_smtp import Relay
 from estafeta.policy.readers import Readers, address_key, forget_readers, note_readers
 from estafeta.storage.commit import Item
 from estafeta.storage.database import Database

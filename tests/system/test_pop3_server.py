@@ -26,7 +26,9 @@ from estafeta.core.ids import INBOX, AccountId
 from estafeta.directory.auth import Authenticator
 from estafeta.directory.passwords import PasswordProfile
 from estafeta.directory.service import Directory
-from estafeta.directory.settings_model import Auth, Pop3, Settings
+from estafeta.directory.settings_model import Settings
+from estafeta.directory.settings_reading import Pop3
+from estafeta.directory.settings_site import Auth
 from estafeta.mail.scan import MessageScanner
 from estafeta.mailboxes.change import Expunge
 from estafeta.mailboxes.service import Mailboxes

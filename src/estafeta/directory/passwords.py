@@ -22,7 +22,7 @@ from estafeta.core.errors import EstafetaError, Kind
 from estafeta.protocols.sasl.prep import saslprep
 
 if TYPE_CHECKING:
-    from estafeta.directory.settings_model import Auth
+    from estafeta.directory.settings_site import Auth
 
 MAX_PASSWORD_BYTES = 1024
 """Longer ones only serve to make us hash much."""

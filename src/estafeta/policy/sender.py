@@ -11,7 +11,8 @@ from itertools import islice
 from typing import NamedTuple
 
 from estafeta.directory.model import Account, LocalTarget, Resolution, Status
-from estafeta.directory.settings_model import SenderRule, Settings
+from estafeta.directory.settings_model import Settings
+from estafeta.directory.settings_smtp import SenderRule
 from estafeta.mail.address import Address, domain_key
 from estafeta.mail.headers import Group, Mailbox, parse_address_list
 from estafeta.policy.checks import Check, Stage, Who

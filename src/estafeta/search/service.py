@@ -13,7 +13,7 @@ from threading import Lock
 
 from sqlalchemy import select
 
-from estafeta.directory.settings_model import Search as Settings
+from estafeta.directory.settings_site import Search as Settings
 from estafeta.mail.searchtext import AttachmentKind, ReadAttachment, SearchText, TextLimits
 from estafeta.mailboxes.tables import mailboxes
 from estafeta.search.attachments import AttachmentReader

@@ -26,7 +26,9 @@ from estafeta.directory.auth import Authenticator
 from estafeta.directory.passwords import PasswordProfile
 from estafeta.directory.service import Directory
 from estafeta.directory.settings import SiteSettings
-from estafeta.directory.settings_model import Auth, Imap, ImapSecurity, Settings
+from estafeta.directory.settings_model import Settings
+from estafeta.directory.settings_reading import Imap, ImapSecurity
+from estafeta.directory.settings_site import Auth
 from estafeta.mail.scan import MessageScanner
 from estafeta.mailboxes.deliver import deliver
 from estafeta.mailboxes.feed import ChangeFeed

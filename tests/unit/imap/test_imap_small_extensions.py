@@ -10,7 +10,7 @@ import pytest
 from imap_house import House, house, message
 from imap_together import play_together
 
-from estafeta.directory.settings_model import ImapSecurity
+from estafeta.directory.settings_reading import ImapSecurity
 from estafeta.servers.imap import longwork, notices
 
 HOW = ("whole", "bytes", "split")

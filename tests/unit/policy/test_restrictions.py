@@ -6,8 +6,9 @@ import pytest
 
 from estafeta.core.ids import AccountId
 from estafeta.directory.model import ALL_SERVICES, Account, LocalTarget, RemoteTarget, Resolution, Status
-from estafeta.directory.settings_model import Relay, Settings
+from estafeta.directory.settings_model import Settings
 from estafeta.directory.settings_restrictions import Authentication, ConnectionRule, RelayRule, Restrict
+from estafeta.directory.settings_smtp import Relay
 from estafeta.mail.address import Address
 from estafeta.policy.facts import Facts
 from estafeta.policy.recipient import check_address, check_recipient

@@ -7,7 +7,8 @@ import pytest
 
 from estafeta.core.ids import AccountId
 from estafeta.directory.model import ALL_SERVICES, Account, LocalTarget, RemoteTarget, Resolution, Status
-from estafeta.directory.settings_model import SenderRule, Settings
+from estafeta.directory.settings_model import Settings
+from estafeta.directory.settings_smtp import SenderRule
 from estafeta.mail.address import Address
 from estafeta.policy import headerlimits
 from estafeta.policy.chain import Chain

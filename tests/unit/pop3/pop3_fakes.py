@@ -10,7 +10,9 @@ from typing import Any
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.core.ids import AccountId, ContentId, PackId
 from estafeta.directory.model import ALL_SERVICES, Account
-from estafeta.directory.settings_model import Auth, Limits, Pop3, Settings
+from estafeta.directory.settings_model import Settings
+from estafeta.directory.settings_reading import Pop3
+from estafeta.directory.settings_site import Auth, Limits
 from estafeta.mailboxes.change import Expunge
 from estafeta.mailboxes.noting import NoteRead
 from estafeta.mailboxes.values import Expunged, Snapshot, SnapshotRow, ranges_of

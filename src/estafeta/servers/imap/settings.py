@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from estafeta.directory.settings_model import ImapSecurity, Settings
+from estafeta.directory.settings_model import Settings
 from estafeta.directory.settings_outward import JournalLevel
+from estafeta.directory.settings_reading import ImapSecurity
 from estafeta.policy.networks import Networks
 
 

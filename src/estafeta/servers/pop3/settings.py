@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from estafeta.directory.settings_model import Pop3Security, Settings
+from estafeta.directory.settings_model import Settings
 from estafeta.directory.settings_outward import JournalLevel
+from estafeta.directory.settings_reading import Pop3Security
 from estafeta.policy.networks import Networks
 
 
