@@ -47,7 +47,7 @@ from estafeta.directory.settings import SiteSettings
 from estafeta.mailboxes.feed import ChangeFeed
 from estafeta.mailboxes.service import Mailboxes
 from estafeta.net import bus
-from estafeta.net.pump import Connections
+from estafeta.net.connections import Connections
 from estafeta.net.watching import Tracing
 from estafeta.policy.brake import Brake
 from estafeta.protocols.smtp.limits import Mode

@@ -20,7 +20,7 @@ def network_of(peer: str) -> str:
 
 
 class Guest(Protocol):
-    """A connection as `Connections` (estafeta.net.pump) sees it: a pump, or a protocol with a transport of its own."""
+    """A connection as `Connections` (net.connections) sees it: a pump, or a protocol with a transport of its own."""
 
     peer: str
     deadline: float

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from estafeta.net.connections import Connections
 from estafeta.net.masking import Line, Masker, Who, make_masker
-from estafeta.net.pump import Connections, Pump, Watch
+from estafeta.net.pump import Pump, Watch
 from estafeta.net.unixpath import short_name
 
 TOPIC = "trace:"

@@ -1,7 +1,7 @@
 """How many connections a service takes, out of the settings."""
 
 from estafeta.directory.settings_model import Settings
-from estafeta.net.pump import ConnectionLimits
+from estafeta.net.connections import ConnectionLimits
 
 
 def connection_limits(settings: Settings, session_seconds: float) -> ConnectionLimits:

@@ -13,8 +13,8 @@ from estafeta.journal.records import Record
 from estafeta.lists.posting import summary_of
 from estafeta.lists.tokens import Act, last_day, make_link
 from estafeta.lists.values import Made, Means
+from estafeta.net.connections import Connections
 from estafeta.net.peers import Guest
-from estafeta.net.pump import Connections
 from estafeta.policy.networks import Networks
 from estafeta.queue.values import Acceptance, EntryFlag, Lane, NewEntry, NewRecipient
 from estafeta.servers.http.allowance import Allowance

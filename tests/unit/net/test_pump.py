@@ -15,8 +15,9 @@ import pytest
 import uvloop
 
 from estafeta.certificates.selfsigned import make_self_signed
+from estafeta.net.connections import ConnectionLimits, Connections
 from estafeta.net.peers import address_of, network_of
-from estafeta.net.pump import ConnectionLimits, Connections, Pump
+from estafeta.net.pump import Pump
 
 LIMITS = ConnectionLimits(most=100, most_per_address=100, most_per_minute=1000, session_seconds=1000.0)
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import uvloop
 
-from estafeta.net.pump import ConnectionLimits, Connections, Pump
+from estafeta.net.connections import ConnectionLimits, Connections
+from estafeta.net.pump import Pump
 from estafeta.net.watching import DELIVERY, Tracing, Wanted
 
 LIMITS = ConnectionLimits(most=100, most_per_address=100, most_per_minute=1000, session_seconds=1000.0)

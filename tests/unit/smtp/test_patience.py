@@ -7,7 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from estafeta.net.pump import ConnectionLimits, Connections, Pump
+from estafeta.net.connections import ConnectionLimits, Connections
+from estafeta.net.pump import Pump
 from estafeta.policy.facts import Facts
 from estafeta.protocols.smtp.limits import Mode, SmtpSettings
 from estafeta.protocols.smtp.server import SmtpServer

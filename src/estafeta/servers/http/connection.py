@@ -17,8 +17,9 @@ from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from estafeta.net.connections import Connections
 from estafeta.net.peers import address_of
-from estafeta.net.pump import LINGER_SECONDS, Connections
+from estafeta.net.pump import LINGER_SECONDS
 from estafeta.policy.networks import Networks
 
 MAX_HEAD_BYTES = 16_384

@@ -13,7 +13,7 @@ from uvicorn.lifespan.off import LifespanOff
 from uvicorn.server import ServerState
 
 from estafeta.directory.settings_model import Settings
-from estafeta.net.pump import Connections
+from estafeta.net.connections import Connections
 from estafeta.policy.connection import connection_limits
 from estafeta.policy.networks import Networks
 from estafeta.servers.http.connection import IDLE_SECONDS, MAX_HEAD_BYTES, REQUEST_SECONDS, HttpConnection

@@ -14,7 +14,8 @@ from estafeta.core.ids import AccountId
 from estafeta.directory.settings_model import Settings
 from estafeta.mailboxes.feed import ChangeFeed
 from estafeta.mailboxes.service import Mailboxes
-from estafeta.net.pump import Connections, Pump
+from estafeta.net.connections import Connections
+from estafeta.net.pump import Pump
 from estafeta.net.tls import TlsOffer
 from estafeta.policy.connection import connection_limits
 from estafeta.policy.networks import Networks

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from estafeta.directory.settings_model import Settings
 from estafeta.mailboxes.service import Mailboxes
-from estafeta.net.pump import Connections, Pump
+from estafeta.net.connections import Connections
+from estafeta.net.pump import Pump
 from estafeta.net.tls import TlsOffer
 from estafeta.policy.connection import connection_limits
 from estafeta.policy.networks import Networks

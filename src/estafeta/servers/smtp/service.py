@@ -19,7 +19,8 @@ from estafeta.intake.accept import Intake
 from estafeta.intake.planning import Planner
 from estafeta.journal.records import Record
 from estafeta.mail.address import Address
-from estafeta.net.pump import Connections, Pump
+from estafeta.net.connections import Connections
+from estafeta.net.pump import Pump
 from estafeta.net.tls import TlsOffer
 from estafeta.policy.brake import Brake
 from estafeta.policy.chain import Chain
