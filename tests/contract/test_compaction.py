@@ -14,7 +14,7 @@ from estafeta.storage import compact as compact_module
 from estafeta.storage.commit import next_pack_id
 from estafeta.storage.compact import CompactReport, compact
 from estafeta.storage.contents import live_bytes
-from estafeta.storage.packs import PackAppender, SoloPack
+from estafeta.storage.packwriting import PackAppender, SoloPack
 from estafeta.storage.tables import packs as packs_table
 
 LATER = 4_000_000_000.0

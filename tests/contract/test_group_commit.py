@@ -18,7 +18,7 @@ from estafeta.mailboxes.deliver import deliver
 from estafeta.mailboxes.storing import StoreFlags, store_flags
 from estafeta.storage.commit import GroupCommit, Job, next_pack_id
 from estafeta.storage.database import ConflictError, DiskFullError
-from estafeta.storage.packs import PackAppender, SoloPack
+from estafeta.storage.packwriting import PackAppender, SoloPack
 from estafeta.storage.steps import Step
 from estafeta.storage.tables import packs as packs_table
 from estafeta.storage.tables import sequences

@@ -28,7 +28,7 @@ from estafeta.policy.verdict import Verdict, deferred, discarded, quarantined, r
 from estafeta.queue.quarantinelook import Choice, find_held
 from estafeta.routing.table import build_route_table
 from estafeta.storage.database import DiskFullError
-from estafeta.storage.packs import SoloPack
+from estafeta.storage.packwriting import SoloPack
 
 SENDER = Address("ana", "example.test")
 ORIGIN = Origin("ESMTP", "client.example", "192.0.2.1")

@@ -8,7 +8,7 @@ from pathlib import Path
 from estafeta.mail.headers import find_header_end
 from estafeta.policy.content import Content
 from estafeta.policy.fields import MAX_HEADER_OCTETS
-from estafeta.storage.packs import as_store_error
+from estafeta.storage.packwriting import as_store_error
 
 _PIECE = 256 << 10
 

@@ -28,7 +28,8 @@ from estafeta.policy.verdict import Action
 from estafeta.queue.accepting import accept
 from estafeta.queue.values import Acceptance, Accepted
 from estafeta.storage.commit import next_pack_id
-from estafeta.storage.packs import Location, SoloPack
+from estafeta.storage.packs import Location
+from estafeta.storage.packwriting import SoloPack
 from estafeta.trust.requiretls import tls_not_required
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from estafeta.core.errors import EstafetaError, Kind
 from estafeta.core.ids import PackId
 from estafeta.storage import steps
 from estafeta.storage.database import ConflictError, Database, Transaction
-from estafeta.storage.packs import Location, PackAppender, Packs, PackState, as_store_error
+from estafeta.storage.packs import Location, Packs, PackState
+from estafeta.storage.packwriting import PackAppender, as_store_error
 from estafeta.storage.prepared import Query
 from estafeta.storage.steps import Step
 from estafeta.storage.tables import packs as packs_table

@@ -29,15 +29,8 @@ from estafeta.core.ids import PackId
 from estafeta.storage.commit import SEAL_BYTES, next_pack_id, pack_row
 from estafeta.storage.contents import live_bytes, live_rows, location_of
 from estafeta.storage.database import Database, Transaction
-from estafeta.storage.packs import (
-    DamagedRecordError,
-    PackAppender,
-    Packs,
-    PackState,
-    as_store_error,
-    born_in,
-    lock,
-)
+from estafeta.storage.packs import DamagedRecordError, Packs, PackState, born_in
+from estafeta.storage.packwriting import PackAppender, as_store_error, lock
 from estafeta.storage.prepared import Prepared
 from estafeta.storage.tables import contents
 from estafeta.storage.tables import packs as packs_table

@@ -18,15 +18,8 @@ from estafeta.mail.scan import MessageScanner
 from estafeta.storage.commit import GroupCommit, Item, pack_row
 from estafeta.storage.contents import live_bytes, live_end, location_of
 from estafeta.storage.database import Database, Transaction
-from estafeta.storage.packs import (
-    HEADER,
-    Location,
-    Packs,
-    PackState,
-    as_store_error,
-    birth_pack,
-    sync_directory,
-)
+from estafeta.storage.packs import HEADER, Location, Packs, PackState, birth_pack
+from estafeta.storage.packwriting import as_store_error, sync_directory
 from estafeta.storage.tables import contents
 from estafeta.storage.tables import packs as packs_table
 from estafeta.storage.verify import (

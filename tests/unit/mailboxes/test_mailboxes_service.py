@@ -24,7 +24,8 @@ from estafeta.mailboxes.values import Arrival, Delivery, Flag
 from estafeta.storage.commit import GroupCommit
 from estafeta.storage.compact import compact
 from estafeta.storage.database import Database
-from estafeta.storage.packs import DamagedRecordError, Packs, SoloPack
+from estafeta.storage.packs import DamagedRecordError, Packs
+from estafeta.storage.packwriting import SoloPack
 from estafeta.storage.writer import Writer, WriterServer
 
 MESSAGE = b"Subject: hello\r\n\r\nWords.\r\n"

@@ -18,15 +18,13 @@ from estafeta.storage.packs import (
     MAGIC,
     DamagedRecordError,
     Location,
-    PackAppender,
     Packs,
-    SoloPack,
     birth_pack,
     born_in,
     content_id,
     decode_record,
-    encode_header,
 )
+from estafeta.storage.packwriting import PackAppender, SoloPack, encode_header
 
 
 def appended(packs: Packs, *contents: bytes, pack: int = 1) -> list[Location]:

@@ -19,7 +19,8 @@ from estafeta.mailboxes.deliver import deliver
 from estafeta.mailboxes.values import Arrival, Delivery
 from estafeta.storage.commit import GroupCommit, Item, Job, next_pack_id
 from estafeta.storage.database import Database, Transaction
-from estafeta.storage.packs import Location, Packs, SoloPack
+from estafeta.storage.packs import Location, Packs
+from estafeta.storage.packwriting import SoloPack
 
 # As in intake: what is larger has a pack of its own.
 _SPOOL_BYTES = 256 << 10

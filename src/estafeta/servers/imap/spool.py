@@ -11,7 +11,8 @@ from estafeta.core.errors import EstafetaError, Kind
 from estafeta.mail.scan import MessageScanner, MessageSummary
 from estafeta.mailboxes.service import Mailboxes
 from estafeta.storage.commit import next_pack_id
-from estafeta.storage.packs import Location, SoloPack
+from estafeta.storage.packs import Location
+from estafeta.storage.packwriting import SoloPack
 
 #: Contents up to this may stay in memory; larger ones are streamed to disk in pieces of this size.
 SPOOL_BYTES = 256 << 10
