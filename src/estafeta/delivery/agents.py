@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from estafeta.core.errors import EstafetaError
-from estafeta.delivery.notices import Due, about_work
+from estafeta.delivery.notice_values import Due, about_work
 from estafeta.delivery.outfit import Agency
 from estafeta.delivery.results import Verdicts, defer, fail, put_off
 from estafeta.delivery.results import given_up as given_up_of

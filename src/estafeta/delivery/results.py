@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from estafeta.core.backoff import RetryRules, Schedule
-from estafeta.delivery.notices import Fate, Result, result_of
+from estafeta.delivery.notice_values import Fate, Result, result_of
 from estafeta.delivery.values import Outcome, OutcomeKind, TransmissionResult
 from estafeta.journal.records import Code, Record, detail
 from estafeta.queue.values import GIVEN_UP, Delay, Place, Waiting, Work

@@ -13,7 +13,7 @@ from itertools import chain, repeat
 from sqlalchemy import bindparam, select
 
 from estafeta.core.errors import EstafetaError, Kind
-from estafeta.delivery.notices import Due
+from estafeta.delivery.notice_values import Due
 from estafeta.delivery.results import Verdicts
 from estafeta.journal.records import Record
 from estafeta.mailboxes.selection import as_json, numbers

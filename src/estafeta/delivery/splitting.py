@@ -7,7 +7,7 @@ pieces. Pieces that arrive are joined by `delivery.joining`.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from estafeta.delivery.notices import Made
+from estafeta.delivery.notice_values import Made
 from estafeta.journal.records import Code, Record, detail
 from estafeta.mail.partial import find_piece, split_message
 from estafeta.mail.scan import MessageScanner

@@ -16,7 +16,7 @@ from estafeta.delivery.connection_session import Connection
 from estafeta.delivery.content import StoredSource
 from estafeta.delivery.dialing import Dialer, NotForThisError, tls_need
 from estafeta.delivery.hosts import HostProblem, find_hosts
-from estafeta.delivery.notices import about_work
+from estafeta.delivery.notice_values import about_work
 from estafeta.delivery.results import Verdicts
 from estafeta.delivery.settler import Settled, Settler
 from estafeta.delivery.splitting import split_work

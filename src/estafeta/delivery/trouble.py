@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from estafeta.delivery import results
 from estafeta.delivery.content import load_sources
-from estafeta.delivery.notices import Due, about_work
+from estafeta.delivery.notice_values import Due, about_work
 from estafeta.delivery.outfit import Outfit
 from estafeta.delivery.results import Judge, Verdicts
 from estafeta.delivery.settler import Settled, Settler

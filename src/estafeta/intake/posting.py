@@ -6,7 +6,8 @@ They are committed together with what they come from (estafeta.delivery.agents, 
 
 from collections.abc import Callable, Sequence
 
-from estafeta.delivery.notices import About, Fate, Made, Notifier, Result
+from estafeta.delivery.notice_values import About, Fate, Made, Result
+from estafeta.delivery.notices import Notifier
 from estafeta.delivery.outfit import Agency
 from estafeta.intake.conditions import Conditions, Message, Origin, Recipient
 from estafeta.intake.planning import Planner, sender_of

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from estafeta.core.errors import EstafetaError, Kind
-from estafeta.delivery.notices import About, Due, Fate, Made, Notifier, Result, about_work, result_of
+from estafeta.delivery.notice_values import About, Due, Fate, Made, Result, about_work, result_of
+from estafeta.delivery.notices import Notifier
 from estafeta.delivery.values import ReplyInfo
 from estafeta.directory.settings_outward import Notices
 from estafeta.journal.records import Record

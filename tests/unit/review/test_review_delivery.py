@@ -14,7 +14,8 @@ from estafeta.delivery import dialing
 from estafeta.delivery.connection_session import Connection
 from estafeta.delivery.dialing import Broken, Dialer
 from estafeta.delivery.hosts import Host, Hosts
-from estafeta.delivery.notices import About, Fate, Made, Notifier, Result
+from estafeta.delivery.notice_values import About, Fate, Made, Result
+from estafeta.delivery.notices import Notifier
 from estafeta.delivery.ownaddresses import OwnAddresses
 from estafeta.delivery.settler import Settled, Settler
 from estafeta.delivery.tlsdemand import TlsNeed
