@@ -310,21 +310,29 @@ _MIXED = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
     "content",
     [
         b"",
-        b"X: y\r\n" * 20_000,
         b"To: " + b"a@b.c, " * 18_000 + b"\r\n\r\nx\r\n",
         b"To: " + b"(" * 60_000 + b"\r\n\r\nx\r\n",
         _MIXED + b"--b\r\n" * 100_000,
         _MIXED + b"--b\r\nContent-Type: message/rfc822\r\n\r\n" * 5_000,
         b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (i, i) for i in range(4_000)),
-        b"\x00" * 300_000 + b"\r\n",
+        b"\r\n" + b"\x00" * 300_000 + b"\r\n",
         b"\r\n" * 300_000,
     ],
-    ids=["empty", "fields", "addresses", "comments", "delimiters", "messages", "multiparts", "nul", "lines"],
+    ids=["empty", "addresses", "comments", "delimiters", "messages", "multiparts", "nul", "lines"],
 )
 def test_hostile_content_is_kept_as_it_came(server: Server, content: bytes) -> None:
     with smtplib.SMTP("127.0.0.1", server.port(25), timeout=60) as client:
         client.sendmail("a@example.org", [READER], content)
     assert read_last(server).endswith(content)
+
+
+@pytest.mark.parametrize("content", [b"X: y\r\n" * 20_000, b"\x00" * 300_000 + b"\r\n"], ids=["fields", "nul"])
+def test_a_header_without_end_is_refused(server: Server, content: bytes) -> None:
+    with (
+        smtplib.SMTP("127.0.0.1", server.port(25), timeout=60) as client,
+        pytest.raises(smtplib.SMTPDataError, match="too long"),
+    ):
+        client.sendmail("a@example.org", [READER], content)
 
 
 @pytest.mark.parametrize("port", [25, 587, 465])
