@@ -95,7 +95,8 @@ def check_header(data: bytes) -> None:
     for place in Fields(data).places(b"dkim-signature"):
         with contextlib.suppress(SignatureError):
             parse_signature(Fields(data).raw[place].partition(b":")[2])
-    if not Fields(data).places(b"from") or not data.endswith(b"\r\n"):
+    # A line that goes on would go on with our field: on the server Received stands between.
+    if not Fields(data).places(b"from") or not data.endswith(b"\r\n") or data.startswith((b" ", b"\t")):
         return
     for form in (Form(), Form(False, False)):
         made = sign(data, whole(BODY), [KEY], now=NOW, canonicalization=form)

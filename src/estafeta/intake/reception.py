@@ -6,7 +6,7 @@ LIMIT for a loop, TOO_BIG, QUOTA, TEMPORARY.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,6 +24,7 @@ from estafeta.mail.urgency import is_urgent
 from estafeta.mailboxes.deliver import Outcome
 from estafeta.policy.content import Content
 from estafeta.policy.judgement import Judgement, RefusedError
+from estafeta.policy.together import resumed
 from estafeta.policy.verdict import Action
 from estafeta.queue.accepting import accept
 from estafeta.queue.values import Acceptance, Accepted
@@ -59,7 +60,8 @@ Notice = tuple[Acceptance, bytes]
 """A message of our own, with its content."""
 
 Inspect = Callable[[Content], Awaitable[Judgement]]
-"""Policy's word on a message that is complete, before anything of it is stored."""
+"""Policy's word on a message that is complete, before anything of it is stored. It is begun outside of a task, which
+`asyncio.timeout` wants: what needs one makes its own."""
 
 Confirm = Callable[[Message, Sequence[Recipient], Conditions, bytes], Sequence[Notice]]
 """Notices to commit together with a message: confirmations of its delivery (RFC 3461 5.2.3). The last argument is the
@@ -145,14 +147,20 @@ class Reception:
         return self._spool_aside()
 
     def finish(self) -> "asyncio.Future[Stored]":
-        """Make it durable in mailboxes and queue. Only when the future is done may it be acknowledged (`receipt`)."""
-        if self._inspect is not None:
-            return asyncio.get_running_loop().create_task(self._finish_inspected(self._inspect))
-        small = self._size <= INLINE_BYTES and self._solo is None and self._is_for_few
-        if small and self._failure is None and not self._confirmed and not self._too_big():
-            summary, content = self._parse()
-            return self._commit(self._arrange(summary, content), content, ())
-        return asyncio.get_running_loop().create_task(self._finish_large())
+        """Make it durable in mailboxes and queue, once policy was asked. Only when the future is done may it be
+        acknowledged (`receipt`). RefusedError of policy is in the future, as all errors are.
+
+        No task is made of a small message for which nothing has to be waited for: most are."""
+        if self._inspect is None:
+            return self._store()
+        asked = self._ask(self._inspect)
+        try:
+            first = asked.send(None)
+        except StopIteration as end:
+            return self._go_on(end.value)
+        except Exception as error:  # noqa: BLE001 - as of a task
+            return _failed(error)
+        return asyncio.get_running_loop().create_task(self._finish_asked(resumed(asked, first)))
 
     def receipt(self, stored: Stored) -> Receipt:
         """What became of it, recipient by recipient, from the result of `finish`."""
@@ -163,22 +171,40 @@ class Reception:
         ]
         return Receipt(self.ident, tuple(failures))
 
-    async def _finish_inspected(self, inspect: Inspect) -> Stored:
-        """Ask policy first. Raises RefusedError besides what `_finish_large` raises."""
+    async def _ask(self, inspect: Inspect) -> Content:
+        """Ask policy about it. Raises RefusedError, and EstafetaError where it could not be taken at all."""
         try:
             self._check_taken()
             content = await self._content()
             self._judgement = judgement = await inspect(content)
             if not judgement.decisive.accepted:
                 raise self._refused(judgement)
-            if judgement.action is Action.DISCARD:
-                return await self._drop(judgement, content)
             if self._is_held:
                 self._author = content.fields.text("from")
         except BaseException:
             await self.abandon()
             raise
-        return await self._finish_large()
+        return content
+
+    def _go_on(self, content: Content) -> "asyncio.Future[Stored]":
+        """It was asked about, and is taken."""
+        judgement = self._judgement
+        if judgement is not None and judgement.action is Action.DISCARD:
+            return asyncio.get_running_loop().create_task(self._drop(judgement, content))
+        return self._store()
+
+    async def _finish_asked(self, asked: Coroutine[Any, Any, Content]) -> Stored:
+        return await self._go_on(await asked)
+
+    def _store(self) -> "asyncio.Future[Stored]":
+        small = self._size <= INLINE_BYTES and self._solo is None and self._held is None and self._is_for_few
+        if not small or self._failure is not None or self._confirmed or self._too_big():
+            return asyncio.get_running_loop().create_task(self._finish_large())
+        try:
+            summary, content = self._parse()
+            return self._commit(self._arrange(summary, content), content, ())
+        except Exception as error:  # noqa: BLE001 - as of a task
+            return _failed(error)
 
     def _refused(self, judgement: Judgement) -> RefusedError:
         verdict, sender, peer = judgement.decisive, self._sender_words, self._origin.peer
@@ -206,8 +232,10 @@ class Reception:
                 for one in self._recipients
             ),
         )
-        await self._intake.submit(note, self._intake.planner.policies.recording.keep(records), ())
-        await self.abandon()
+        try:
+            await self._intake.submit(note, self._intake.planner.policies.recording.keep(records), ())
+        finally:
+            await self.abandon()
         return (Accepted(()),)
 
     @property
@@ -384,6 +412,12 @@ class Reception:
         assert self._solo is not None
         assert self._scanner is not None
         return self._scanner.close(), self._solo.finish()
+
+
+def _failed(error: Exception) -> "asyncio.Future[Any]":
+    failed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    failed.set_exception(error)
+    return failed
 
 
 def _failure(outcomes: Sequence[Outcome], place: Sequence[int]) -> EstafetaError | None:

@@ -168,7 +168,9 @@ class Wire(asyncio.Protocol):
     def abort(self) -> None:
         """Close at once."""
         if self.transport is not None:
-            self.transport.abort()
+            # In TLS asyncio forgets whom to tell once a transport was closed twice (up to Python 3.11): it has ended.
+            with suppress(AttributeError):
+                self.transport.abort()
 
     def reset(self) -> None:
         """Cut with RST, so that the client's next read or write fails."""

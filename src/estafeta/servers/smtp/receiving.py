@@ -69,11 +69,7 @@ def message_end(session: "SmtpSession", event: events.MessageEnd) -> Awaitable[A
     if reception is None:
         session.failed(EstafetaError(Kind.TEMPORARY, _NOT_STORED))
         return None
-    try:
-        done = reception.finish()
-    except EstafetaError as error:
-        _refuse(session, reception, error)
-        return None
+    done = reception.finish()
     # Before the pump goes on with this future: callbacks run in the order in which they were added.
     done.add_done_callback(partial(_finished, session, reception, event.size))
     return done
