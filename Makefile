@@ -36,7 +36,7 @@ check: $(VENV)/.installed-dev
 	$(BIN)/python -m estafeta.cli.docs --check
 
 unit: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 docs: $(VENV)/.installed
 	$(BIN)/python -m estafeta.cli.docs --write
