@@ -163,15 +163,17 @@ class Planner:
             recipients = [_waiting(recipient) for recipient in recipients]
         deliveries, places = deliveries_for(recipients, quotas)
         records = self._records(message, recipients, origin, conditions)
-        if judgement is not None:
+        if judgement is not None and judgement.verdicts:
             deliveries = sorted_out(deliveries, judgement)
             sender = "" if message.sender is None else str(message.sender)
             said = judgement.records(message.ident, sender, origin.peer)
             said += kept(message.ident, recipients, judgement.decisive.reason) if held else ()
             records += self.policies.recording.keep(said)
+        if judgement is not None:
             # Of those who may send here there is nothing that others need to know.
-            results = conditions.results or bool(judgement.front)
-            conditions = conditions._replace(results=results and not conditions.trusted)
+            results = (conditions.results or bool(judgement.front)) and not conditions.trusted
+            if results != conditions.results:
+                conditions = conditions._replace(results=results)
         entry = self._entry(message, recipients, conditions)
         if entry is not None and judgement is not None and held:
             entry = entry._replace(lane=Lane.QUARANTINE, hold=self._hold(message, judgement.decisive))

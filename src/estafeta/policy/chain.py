@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 
 from estafeta.core.errors import EstafetaError
 from estafeta.directory.settings_model import Settings
-from estafeta.policy.checks import Check, Stage, Who
+from estafeta.policy.checks import Check, Find, Stage, Who
 from estafeta.policy.facts import Facts
 from estafeta.policy.together import resumed
 from estafeta.policy.verdict import Verdict
@@ -22,6 +22,17 @@ class Lost(NamedTuple):
     reason: str
 
 
+class _Row(NamedTuple):
+    """What is asked of somebody at a stage, and which of it looks something up."""
+
+    checks: tuple[Check, ...]
+    lookups: tuple[tuple[Check, Find], ...]
+
+    @classmethod
+    def of(cls, checks: Sequence[Check]) -> "_Row":
+        return cls(tuple(checks), tuple((check, check.find) for check in checks if check.find is not None))
+
+
 class Chain:
     """The checks that the settings want, by stage and by who is asked. Made anew when settings change."""
 
@@ -29,20 +40,20 @@ class Chain:
         self.checks = tuple(_for_whom(check, settings) for check in checks if check.on(settings))
         self.settings = settings
         self._seconds = settings.policy.lookup_seconds
-        self._finders = {
-            stage: [check for check in self.checks if check.stage is stage and check.find] for stage in Stage
+        self._found_at = {
+            stage: [check.name for check in self.checks if check.stage is stage and check.find] for stage in Stage
         }
         self._of_others = {who: frozenset(one.name for one in self.checks if who not in one.who) for who in Who}
         self._looking = {check.name for check in self.checks if check.find}
         self._rows = {
-            (stage, who): tuple(check for check in self.checks if check.stage is stage and who in check.who)
+            (stage, who): _Row.of([one for one in self.checks if one.stage is stage and who in one.who])
             for stage in Stage
             for who in Who
         }
 
     def wanted(self, stage: Stage, facts: Facts) -> tuple[Check, ...]:
         """The checks that are asked at a stage."""
-        return self._rows[stage, who_is(facts)]
+        return self._rows[stage, who_is(facts)].checks
 
     def concerning(self, verdicts: Sequence[Verdict], facts: Facts) -> list[Verdict]:
         """Of what was said, what holds for who the client is by now: it may have signed in since."""
@@ -55,24 +66,24 @@ class Chain:
 
     def forget(self, stage: Stage, facts: Facts) -> None:
         """What was found at a stage is of another message."""
-        for check in self._finders[stage]:
-            facts.found.pop(check.name, None)
+        for name in self._found_at[stage]:
+            facts.found.pop(name, None)
 
     def judge(
         self, stage: Stage, facts: Facts, *, aside: bool = False
     ) -> list[Verdict] | Coroutine[Any, Any, list[Verdict]]:
         """The verdicts of a stage: at once where nothing has to be waited for. `aside`: judges run in a thread, since
         there is much to be read."""
-        checks = self._rows[stage, who_is(facts)]
+        checks, lookups = self._rows[stage, who_is(facts)]
+        if not checks:
+            return []
         waiting: list[tuple[Check, Coroutine[Any, Any, Any]]] = []
-        for check in checks:
-            if check.find is None:
-                continue
-            work = cast("Coroutine[Any, Any, Any]", check.find(facts, self.settings))
+        for check, find in lookups:
+            work = cast("Coroutine[Any, Any, Any]", find(facts, self.settings))
             begun = _begin(check, work, facts) if check.light else work
             if begun is not None:
                 waiting.append((check, begun))
-        if waiting or (aside and checks):
+        if waiting or aside:
             return self._wait(checks, waiting, facts, aside)
         return self._verdicts(checks, facts)
 

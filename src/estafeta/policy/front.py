@@ -28,10 +28,15 @@ def write_front(judgement: Judgement, facts: Facts, settings: Settings, hostname
         return judgement
     edited = edited_header(facts)
     header = honest_header(content.header, facts, settings, hostname) if edited is None else edited
-    front = encode_auth_results(own_name(settings, hostname), method_results(facts), utf8=facts.smtputf8)
+    results = method_results(facts)
+    # "none" (RFC 8601 2.2) is a word about strangers: of whom nothing is asked, nothing is said.
+    said = results or not facts.trusted
+    front = encode_auth_results(own_name(settings, hostname), results, utf8=facts.smtputf8) if said else b""
     if who_is(facts) is Who.STRANGERS and settings.policy.result_field:
         front += encode_result(judgement, _accounts(facts), utf8=facts.smtputf8)
     forged = None if header is content.header else (header, len(content.header))
+    if not front and forged is None:
+        return judgement
     return judgement._replace(front=front, header=forged)
 
 

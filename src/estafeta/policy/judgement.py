@@ -63,6 +63,8 @@ class Judgement(NamedTuple):
     def records(self, ident: int, sender: str, peer: str) -> tuple[Record, ...]:
         """What the journal says of the checks: one record, with each reason and its points, and whose mailbox it is
         about where that is one only."""
+        if not self.verdicts:
+            return ()
         told = [
             [verdict.check, round(verdict.score, 2), verdict.action.name.lower(), verdict.reason[:300]]
             + ([verdict.account] if verdict.account else [])
@@ -102,6 +104,8 @@ def _least(verdicts: Sequence[Verdict], score: float) -> float:
 
 def judge(verdicts: Sequence[Verdict], policy: Policy) -> Judgement:
     """What they come to."""
+    if not verdicts:
+        return Judgement(junk_score=policy.junk_score)
     shared = [verdict for verdict in verdicts if not verdict.account]
     decisive = strongest(shared) or _FINE
     score = round(sum(verdict.score for verdict in shared), 2)

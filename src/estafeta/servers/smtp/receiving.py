@@ -10,6 +10,7 @@ from estafeta.core.errors import EstafetaError, Kind
 from estafeta.intake.conditions import Conditions, Origin, owner_of
 from estafeta.intake.reception import Receipt, Reception, Stored
 from estafeta.mail.trace import with_protocol
+from estafeta.policy.brake import Brake
 from estafeta.policy.content import Content
 from estafeta.policy.judgement import Judgement, RefusedError
 from estafeta.policy.restrictions import client_name
@@ -46,13 +47,19 @@ def data(session: "SmtpSession", event: events.Data) -> None:
     session.machine.answer(replies.START_DATA)
 
 
-async def _inspect(session: "SmtpSession", content: Content) -> Judgement:
+def _inspect(session: "SmtpSession", content: Content) -> Awaitable[Judgement]:
     """What checks say of the message; and of a user's, whether it is one too many."""
-    judgement = await session.screening.inspect(content)
     brake = session.service.shared.brake
-    if brake is not None and session.account is not None:
-        judgement = session.screening.judgement = await brake.apply(session.screening.facts, judgement)
-    return judgement
+    if brake is None or session.account is None:
+        return session.screening.inspect(content)
+    return _inspect_users(session, content, brake)
+
+
+async def _inspect_users(session: "SmtpSession", content: Content, brake: Brake) -> Judgement:
+    screening = session.screening
+    judgement = await screening.inspect(content)
+    screening.judgement = await brake.apply(screening.facts, judgement)
+    return screening.judgement
 
 
 def chunk(session: "SmtpSession", event: events.Chunk) -> Awaitable[None] | None:

@@ -5,8 +5,7 @@ besides the session until RCPT, so that a client with nothing to hide never wait
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from estafeta.mail.address import Address
 from estafeta.policy.chain import Chain
@@ -22,6 +21,8 @@ from estafeta.policy.verdict import Action, Verdict, passed, strongest
 _INLINE_BYTES = 64 << 10
 _STAGES = tuple(Stage)
 _OF_MESSAGE = (Stage.HEADERS, Stage.CONTENT)
+_OF_TRANSACTION = (Stage.MAIL, Stage.RCPT, *_OF_MESSAGE)
+_NOT_JUDGED = Judgement()
 
 
 class Screening:
@@ -34,7 +35,7 @@ class Screening:
         self._chain = chain
         self.facts = facts
         #: Of the message that was looked at last.
-        self.judgement = Judgement()
+        self.judgement = _NOT_JUDGED
         self._said: dict[Stage, list[Verdict]] = {}
         self._pending: dict[Stage, asyncio.Task[list[Verdict]]] = {}
 
@@ -73,9 +74,9 @@ class Screening:
 
     def begin_message(self) -> None:
         """A new transaction."""
-        self.judgement = Judgement()
+        self.judgement = _NOT_JUDGED
         self.facts.begin_message()
-        for stage in (Stage.MAIL, Stage.RCPT, Stage.HEADERS, Stage.CONTENT):
+        for stage in _OF_TRANSACTION:
             self.forget(stage)
 
     def end_message(self) -> None:
@@ -100,12 +101,15 @@ class Screening:
     async def inspect(self, content: Content) -> Judgement:
         """Ask the checks of the message, and judge all that was said."""
         self.facts.content = content
-        await self.settle()
+        if self._pending:
+            await self.settle()
+        aside = content.size > _INLINE_BYTES
         for stage in _OF_MESSAGE:
-            self._said[stage] = await self._ask_of_message(stage, content.size > _INLINE_BYTES)
-            if (refusal := _refusal(self._said[stage])) is not None and refusal.action is Action.REJECT:
+            found = self._chain.judge(stage, self.facts, aside=aside)
+            said = self._said[stage] = found if isinstance(found, list) else await found
+            if said and (refusal := _refusal(said)) is not None and refusal.action is Action.REJECT:
                 break
-        said = [verdict for stage in _STAGES for verdict in self._counted(stage)]
+        said = [verdict for stage in _STAGES if self._said.get(stage) for verdict in self._counted(stage)]
         judgement = judge(said, self._chain.settings.policy)
         self.judgement = write_front(judgement, self.facts, self._chain.settings, self._hostname)
         return self.judgement
@@ -117,10 +121,6 @@ class Screening:
         if stage in _OF_MESSAGE:
             return said
         return [one if one.accepted else passed(one.reason)._replace(check=one.check) for one in said]
-
-    async def _ask_of_message(self, stage: Stage, aside: bool) -> list[Verdict]:
-        found: list[Verdict] | Coroutine[Any, Any, list[Verdict]] = self._chain.judge(stage, self.facts, aside=aside)
-        return found if isinstance(found, list) else await found
 
     def close(self) -> None:
         """The session is over."""

@@ -124,11 +124,11 @@ class SmtpService:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def refusal(self, pump: Pump) -> Verdict | None:
+    def refusal(self, pump: Pump, facts: Facts) -> Verdict | None:
         """Why this peer may not even begin; None when it may."""
         if self.mode is Mode.LMTP and pump.peer not in self._lmtp and pump.peer != "local":
             return _NOT_BY_LMTP
-        if (refusal := self.restrictions.refusal_at_once(Facts(pump.peer, self.mode))) is not None:
+        if (refusal := self.restrictions.refusal_at_once(facts)) is not None:
             return refusal
         crowd = self.connections.crowded(pump, exempt=pump.peer == "local" or pump.peer in self.exempt)
         return None if crowd is None else deferred(crowd, "crowded", 421, "4.7.0")

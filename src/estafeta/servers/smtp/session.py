@@ -81,7 +81,7 @@ class SmtpSession:
         self.screening = Screening(self.service.chain, self.service.facts(pump.peer, tls=tls), hostname)
         if self.service.settings.restrict.verify_originator:
             self.screening.facts.ends = pump.ends
-        refusal = self.service.refusal(pump) or self.screening.ask(Stage.CONNECT)
+        refusal = self.service.refusal(pump, self.screening.facts) or self.screening.ask(Stage.CONNECT)
         if refusal is None:
             return greet(pump, self.machine, self.screening.facts, self.service.settings.spam.greeting_delay_seconds)
         self.learn(refusal)
