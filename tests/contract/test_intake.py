@@ -15,6 +15,7 @@ from estafeta.directory.model import LocalTarget, Resolution, Status
 from estafeta.directory.settings_model import Settings
 from estafeta.intake.accept import Intake
 from estafeta.intake.conditions import Origin, Recipient
+from estafeta.intake.held import HeldFile
 from estafeta.intake.idents import Idents
 from estafeta.intake.planning import Planner
 from estafeta.intake.reception import INLINE_BYTES, SPOOL_BYTES, Inspect, Receipt, Reception
@@ -29,6 +30,7 @@ from estafeta.queue.quarantinelook import Choice, find_held
 from estafeta.routing.table import build_route_table
 from estafeta.storage.database import DiskFullError
 from estafeta.storage.packwriting import SoloPack
+from judge_kit import takes
 
 SENDER = Address("ana", "example.test")
 ORIGIN = Origin("ESMTP", "client.example", "192.0.2.1")
@@ -68,7 +70,7 @@ def run(store: Store, scene: Callable[[Callable[..., Reception]], Awaitable[Any]
             origin: Origin = ORIGIN,
             max_bytes: int = 0,
             max_hops: int = 50,
-            inspect: Inspect | None = None,
+            inspect: Inspect = takes,
         ) -> Reception:
             return intake.open(SENDER, recipients, origin, max_bytes=max_bytes, max_hops=max_hops, inspect=inspect)
 
@@ -138,20 +140,20 @@ def test_a_peer_that_goes_while_its_message_is_spooled_leaves_no_file(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.deliver(b"Subject: first\r\n\r\n")
-    files = pack_files(store)
+    files = set(os.listdir(store.packs.root)), pack_files(store)
     writing = asyncio.Event()
-    write = SoloPack.write
+    write = HeldFile.write
 
     async def scene(open_: Callable[..., Reception]) -> None:
         loop = asyncio.get_running_loop()
         gone = asyncio.Event()
 
-        def slow(solo: SoloPack, piece: bytes) -> None:
+        def slow(held: HeldFile, piece: bytes) -> None:
             loop.call_soon_threadsafe(writing.set)
             asyncio.run_coroutine_threadsafe(gone.wait(), loop).result(20)
-            write(solo, piece)
+            write(held, piece)
 
-        monkeypatch.setattr(SoloPack, "write", slow)
+        monkeypatch.setattr(HeldFile, "write", slow)
         reception = open_(recipient("bo", 1))
         spooling = asyncio.ensure_future(reception.write(b"x" * (SPOOL_BYTES + 1)))
         await writing.wait()
@@ -163,15 +165,18 @@ def test_a_peer_that_goes_while_its_message_is_spooled_leaves_no_file(
         await leaving
 
     run(store, scene)
-    assert pack_files(store) == files
+    assert (set(os.listdir(store.packs.root)), pack_files(store)) == files
     assert problems(store) == []
 
 
-def test_a_full_disk_while_spooling_is_told_at_the_end(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(solo: SoloPack, piece: bytes) -> None:
+@pytest.mark.parametrize("file", [HeldFile, SoloPack])
+def test_a_full_disk_while_spooling_is_told_at_the_end(
+    store: Store, monkeypatch: pytest.MonkeyPatch, file: type[Any]
+) -> None:
+    def full(file: Any, piece: bytes) -> None:
         raise DiskFullError("no room")
 
-    monkeypatch.setattr(SoloPack, "write", full)
+    monkeypatch.setattr(file, "write", full)
     with pytest.raises(DiskFullError):
         run(store, lambda open_: feed(open_(recipient("bo", 1)), b"x" * 900_000))
     assert store.snapshot(1).rows == ()

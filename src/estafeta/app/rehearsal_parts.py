@@ -83,7 +83,7 @@ class SmallIntake(Intake):
         *,
         max_bytes: int,
         max_hops: int,
-        inspect: Inspect | None = None,
+        inspect: Inspect,
     ) -> Reception:
         return _SmallReception(self, sender, tuple(recipients), origin, conditions, max_bytes, max_hops, inspect)
 

@@ -50,7 +50,7 @@ class Intake:
         *,
         max_bytes: int,
         max_hops: int,
-        inspect: Inspect | None = None,
+        inspect: Inspect,
     ) -> Reception:
         """Begin to take a message of at most `max_bytes` octets (0: no limit), which `inspect` may refuse."""
         return Reception(self, sender, tuple(recipients), origin, conditions, max_bytes, max_hops, inspect)

@@ -1,8 +1,8 @@
 """One message on its way in: its content piece by piece, then what policy says of it, then the commit.
 
-Up to `SPOOL_BYTES` stays in memory and joins the group commit; more is streamed into a pack of its own, in a thread, or
-put aside until policy has looked at it. Nothing is acknowledged before `finish` is done. Errors are `EstafetaError`:
-LIMIT for a loop, TOO_BIG, QUOTA, TEMPORARY.
+Up to `SPOOL_BYTES` stays in memory and joins the group commit; more is put aside until policy has looked at it, and
+then goes into a pack of its own, all of that in threads. Nothing is acknowledged before `finish` is done. Errors are
+`EstafetaError`: LIMIT for a loop, TOO_BIG, QUOTA, TEMPORARY.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ from estafeta.trust.requiretls import tls_not_required
 if TYPE_CHECKING:
     from estafeta.intake.accept import Intake
 
-# Contents up to this stay in memory; larger ones are streamed to disk in pieces of this size.
+# Contents up to this stay in memory; larger ones are put aside in pieces of this size.
 SPOOL_BYTES = 256 << 10
 # Messages up to this are parsed on the event loop: the worst that anyone can put into so little takes some 10 ms.
 # Larger ones are parsed in a thread.
@@ -90,7 +90,6 @@ class Reception:
         "_origin",
         "_places",
         "_recipients",
-        "_scanner",
         "_sender",
         "_size",
         "_skip",
@@ -107,7 +106,7 @@ class Reception:
         conditions: Conditions,
         max_bytes: int,
         max_hops: int,
-        inspect: Inspect | None = None,
+        inspect: Inspect,
     ) -> None:
         self._intake = intake
         self._inspect = inspect
@@ -130,10 +129,9 @@ class Reception:
         self._failure: EstafetaError | None = None
         # One thread at a time has the file: a peer may go while it is being written.
         self._disk = asyncio.Lock()
-        self._solo: SoloPack | None = None
-        # What is large and will be looked at waits here: only then is known what is written in front of it.
+        # What is large waits here until it was looked at: only then is known what is written in front of it.
         self._held: HeldFile | None = None
-        self._scanner: MessageScanner | OutlineScanner | None = None
+        self._solo: SoloPack | None = None
 
     def write(self, data: bytes) -> Awaitable[None] | None:
         """Take a piece. What is returned must be awaited before the next one: the disk is being written."""
@@ -151,9 +149,7 @@ class Reception:
         acknowledged (`receipt`). RefusedError of policy is in the future, as all errors are.
 
         No task is made of a small message for which nothing has to be waited for: most are."""
-        if self._inspect is None:
-            return self._store()
-        asked = self._ask(self._inspect)
+        asked = self._ask()
         try:
             first = asked.send(None)
         except StopIteration as end:
@@ -171,12 +167,12 @@ class Reception:
         ]
         return Receipt(self.ident, tuple(failures))
 
-    async def _ask(self, inspect: Inspect) -> Content:
+    async def _ask(self) -> Content:
         """Ask policy about it. Raises RefusedError, and EstafetaError where it could not be taken at all."""
         try:
             self._check_taken()
-            content = await self._content()
-            self._judgement = judgement = await inspect(content)
+            content = Content.of(b"".join(self._buffer)) if self._held is None else await self._held_content(self._held)
+            self._judgement = judgement = await self._inspect(content)
             if not judgement.decisive.accepted:
                 raise self._refused(judgement)
             if self._is_held:
@@ -197,8 +193,8 @@ class Reception:
         return await self._go_on(await asked)
 
     def _store(self) -> "asyncio.Future[Stored]":
-        small = self._size <= INLINE_BYTES and self._solo is None and self._held is None and self._is_for_few
-        if not small or self._failure is not None or self._confirmed or self._too_big():
+        small = self._size <= INLINE_BYTES and self._is_for_few
+        if not small or self._confirmed:
             return asyncio.get_running_loop().create_task(self._finish_large())
         try:
             summary, content = self._parse()
@@ -213,13 +209,11 @@ class Reception:
         refused = refusal(said, sender, peer, number=self.number, to=to)
         return RefusedError(verdict, (*judgement.records(self.number, sender, peer), refused))
 
-    async def _content(self) -> Content:
-        """The message as it came, for checks to look at."""
-        if self._held is None:
-            return Content.of(b"".join(self._buffer))
+    async def _held_content(self, held: HeldFile) -> Content:
+        """A large message as it came, for checks to look at."""
         async with self._disk:
             await asyncio.to_thread(self._hold)
-            return await asyncio.to_thread(self._held.content)
+            return await asyncio.to_thread(held.content)
 
     async def _drop(self, judgement: Judgement, content: Content) -> Stored:
         """Taken and kept from its recipients; the journal says so."""
@@ -268,7 +262,6 @@ class Reception:
 
     async def _finish_large(self) -> Stored:
         try:
-            self._check_taken()
             summary, content = await self._parse_somewhere()
             notices: Sequence[Notice] = ()
             if self._confirmed and not self._is_held:
@@ -291,8 +284,6 @@ class Reception:
     async def _parse_somewhere(self) -> tuple[MessageSummary, bytes | Location]:
         if self._held is not None:
             return await asyncio.to_thread(self._store_held, self._held)
-        if self._solo is not None:
-            return await asyncio.to_thread(self._finish_spool)
         return self._parse() if self._size <= INLINE_BYTES else await asyncio.to_thread(self._parse)
 
     def _too_big(self) -> bool:
@@ -373,7 +364,7 @@ class Reception:
         try:
             async with self._disk:
                 if self._failure is None:
-                    await asyncio.to_thread(self._spool if self._inspect is None else self._hold)
+                    await asyncio.to_thread(self._hold)
         except EstafetaError as error:
             self._failure = error
             await self.abandon()
@@ -387,31 +378,15 @@ class Reception:
         self._buffered = 0
 
     def _store_held(self, held: HeldFile) -> tuple[MessageSummary, bytes | Location]:
-        """In a thread: what was put aside, into a pack of its own."""
-        for piece in held.pieces():
-            self._buffer = [piece]
-            self._spool()
-        return self._finish_spool()
-
-    def _spool(self) -> None:
-        """In a thread: write what is buffered to the pack of its own, parsing it on the way."""
-        block = b"".join(self._buffer)
-        self._buffer.clear()
-        self._buffered = 0
-        if self._scanner is None:
-            self._solo = SoloPack(self._intake.packs, next_pack_id(self._intake.database))
-            self._scanner = self._new_scanner()
-            block = self._opened(block)
-        assert self._solo is not None
-        self._eight_bit = self._eight_bit or not block.isascii()
-        self._scanner.feed(block)
-        self._solo.write(block)
-
-    def _finish_spool(self) -> tuple[MessageSummary, bytes | Location]:
-        self._spool()
-        assert self._solo is not None
-        assert self._scanner is not None
-        return self._scanner.close(), self._solo.finish()
+        """In a thread: what was put aside, parsed on its way into a pack of its own."""
+        solo = self._solo = SoloPack(self._intake.packs, next_pack_id(self._intake.database))
+        scanner = self._new_scanner()
+        for number, piece in enumerate(held.pieces()):
+            block = piece if number else self._opened(piece)
+            self._eight_bit = self._eight_bit or not block.isascii()
+            scanner.feed(block)
+            solo.write(block)
+        return scanner.close(), solo.finish()
 
 
 def _failed(error: Exception) -> "asyncio.Future[Any]":

@@ -109,7 +109,7 @@ class Chain:
             for _, task in tasks:
                 task.cancel()
         for check, task in tasks:
-            facts.found[check.name] = _result(check, task)
+            _keep(facts, check, _result(check, task))
 
     async def _wait_for(self, tasks: Sequence[tuple[Check, "asyncio.Task[Any]"]]) -> None:
         """Each within its time, which for all of them began now."""
@@ -158,12 +158,20 @@ def _begin(check: Check, work: Coroutine[Any, Any, Any], facts: Facts) -> Corout
     try:
         first = work.send(None)
     except StopIteration as end:
-        facts.found[check.name] = end.value
+        _keep(facts, check, end.value)
         return None
     except Exception as error:  # noqa: BLE001 - as of a task
-        facts.found[check.name] = _lost(check, error)
+        _keep(facts, check, _lost(check, error))
         return None
     return resumed(work, first)
+
+
+def _keep(facts: Facts, check: Check, found: Any) -> None:
+    """Nothing found is not kept: of whom nothing is looked up, `found` stays empty."""
+    if found is None:
+        facts.found.pop(check.name, None)
+    else:
+        facts.found[check.name] = found
 
 
 def _result(check: Check, task: "asyncio.Task[Any]") -> Any:

@@ -20,7 +20,8 @@ class Facts:
     because it signed in. `now` in epoch seconds. `early`: it spoke before it was greeted. `recipients`: those accepted
     so far, with what the directory knows of each; `recipient` the one that stage RCPT is about. `content` from stage
     HEADERS on. `ends`: of a connection from this machine, where its program is of interest. `found`: results of
-    lookups, by the name of the check, and what was read of a content, as a pair of that and what it was."""
+    lookups that found something, by the name of the check, and what was read of a content, as a pair of that and what
+    it was."""
 
     peer: str
     mode: Mode = Mode.SMTP
@@ -43,6 +44,8 @@ class Facts:
     def end_message(self) -> None:
         """It was looked at: its content is let go of, and what was read of that."""
         content, self.content = self.content, None
+        if not self.found:
+            return
         for name, found in list(self.found.items()):
             if content is not None and isinstance(found, tuple) and found and found[0] is content:
                 del self.found[name]

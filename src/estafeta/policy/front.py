@@ -28,7 +28,7 @@ def write_front(judgement: Judgement, facts: Facts, settings: Settings, hostname
         return judgement
     edited = edited_header(facts)
     header = honest_header(content.header, facts, settings, hostname) if edited is None else edited
-    results = method_results(facts)
+    results = method_results(facts) if facts.found or facts.account is not None else []
     # "none" (RFC 8601 2.2) is a word about strangers: of whom nothing is asked, nothing is said.
     said = results or not facts.trusted
     front = encode_auth_results(own_name(settings, hostname), results, utf8=facts.smtputf8) if said else b""

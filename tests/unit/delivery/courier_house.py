@@ -45,6 +45,7 @@ from estafeta.routing.values import HopKind
 from estafeta.storage.commit import GroupCommit
 from estafeta.storage.database import Database
 from estafeta.storage.packs import Packs
+from judge_kit import takes
 
 DOMAIN = "example.test"
 HOST = "mail.example.test"
@@ -223,7 +224,7 @@ class CourierHouse:
         origin = Origin("ESMTP", "client.example", "192.0.2.1")
         path = parse_address(sender) if sender else None
         placed = [self._placed(parse_address(one), path)._replace(**dsn) for one in to]
-        reception = self.intake.open(path, placed, origin, conditions, max_bytes=0, max_hops=50)
+        reception = self.intake.open(path, placed, origin, conditions, max_bytes=0, max_hops=50, inspect=takes)
         for start in range(0, len(content), 60_000):
             waiting = reception.write(content[start : start + 60_000])
             if waiting is not None:

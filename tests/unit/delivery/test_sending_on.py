@@ -15,6 +15,7 @@ from estafeta.queue.tables import entries
 from estafeta.queue.values import EntryFlag
 from estafeta.trust.fields import Fields
 from estafeta.trust.srs import reverse
+from judge_kit import takes
 
 FOREIGN = OWN._replace(trusted=False)
 ZOE = "zoe@origin.test"
@@ -34,7 +35,7 @@ async def send_on(
     path = parse_address(sender) if sender else None
     placed = [Recipient(parse_address(alias), (), (Onward(f"mx:{to.rpartition('@')[2]}", to),)) for alias, to in pairs]
     origin = Origin("ESMTP", "client.example", "192.0.2.1")
-    reception = house.intake.open(path, placed, origin, conditions, max_bytes=0, max_hops=50)
+    reception = house.intake.open(path, placed, origin, conditions, max_bytes=0, max_hops=50, inspect=takes)
     waiting = reception.write(TEXT)
     assert waiting is None
     await reception.finish()
@@ -103,7 +104,9 @@ def test_a_stranger_that_names_another_original_recipient(tmp_path: Path, url: s
         for orcpt in ("rfc822;x@evil.test", "x400;x@example.test", "rfc822;no address", "rfc822;@"):
             to = Recipient(parse_address("a@example.test"), (), (Onward("mx:far.test", "x@far.test"),), "", orcpt)
             origin = Origin("ESMTP", "client.example", "192.0.2.1")
-            reception = house.intake.open(parse_address(ZOE), [to], origin, FOREIGN, max_bytes=0, max_hops=50)
+            reception = house.intake.open(
+                parse_address(ZOE), [to], origin, FOREIGN, max_bytes=0, max_hops=50, inspect=takes
+            )
             reception.write(TEXT)
             await reception.finish()
         for message in await site.received(4):

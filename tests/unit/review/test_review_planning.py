@@ -31,6 +31,7 @@ from estafeta.servers.smtp import envelope
 from estafeta.servers.smtp.screening import Screening
 from estafeta.servers.smtp.session import SmtpSession
 from estafeta.trust.requiretls import tls_not_required
+from judge_kit import takes
 
 ORIGIN = Origin("ESMTP", "client.test", "192.0.2.1")
 TEXT = b"Subject: Hello\r\n\r\nIt works.\r\n"
@@ -183,7 +184,7 @@ def test_large_groups_are_routed_and_arranged_in_threads(size: int, on_loop: boo
         intake = Intake(
             nothing, nothing, nothing, planner=mine, idents=Idents(), submit=submit, hostname="mx.here.test"
         )
-        reception = intake.open(HERE, session.recipients, ORIGIN, max_bytes=0, max_hops=50)
+        reception = intake.open(HERE, session.recipients, ORIGIN, max_bytes=0, max_hops=50, inspect=takes)
         reception.write(TEXT)
         await reception.finish()
         return submitted[0][0], session.recipients

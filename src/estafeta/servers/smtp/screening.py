@@ -42,7 +42,7 @@ class Screening:
     def ask(self, stage: Stage) -> Verdict | None:
         """Ask the checks of a stage. What needs no lookup is returned if it is a refusal; the rest counts at RCPT, also
         where the answer was remembered: postmaster must be reached all the same."""
-        self.forget(stage)
+        self._forget_all((stage,))
         found = self._chain.judge(stage, self.facts)
         if isinstance(found, list):
             if found:
@@ -70,20 +70,18 @@ class Screening:
         """Why nothing is taken, of what is known by now; not said for mail to postmaster."""
         if recipient is not None and takes_from_everybody(recipient):
             return None
-        return _refusal([verdict for stage in self._said for verdict in self._holding(stage)])
+        return _refusal([verdict for stage in self._said for verdict in self._holding(stage)]) if self._said else None
 
     def begin_message(self) -> None:
         """A new transaction."""
         self.judgement = _NOT_JUDGED
         self.facts.begin_message()
-        for stage in _OF_TRANSACTION:
-            self.forget(stage)
+        self._forget_all(_OF_TRANSACTION)
 
     def end_message(self) -> None:
         """It was judged: nothing of it is kept while the client thinks of its next one."""
         self.facts.end_message()
-        for stage in _OF_MESSAGE:
-            self.forget(stage)
+        self._forget_all(_OF_MESSAGE)
 
     async def recipient(self) -> Verdict | None:
         """The checks of stage RCPT for `facts.recipient`; why it is refused, or None."""
@@ -106,10 +104,12 @@ class Screening:
         aside = content.size > _INLINE_BYTES
         for stage in _OF_MESSAGE:
             found = self._chain.judge(stage, self.facts, aside=aside)
-            said = self._said[stage] = found if isinstance(found, list) else await found
-            if said and (refusal := _refusal(said)) is not None and refusal.action is Action.REJECT:
-                break
-        said = [verdict for stage in _STAGES if self._said.get(stage) for verdict in self._counted(stage)]
+            said = found if isinstance(found, list) else await found
+            if said:
+                self._said[stage] = said
+                if (refusal := _refusal(said)) is not None and refusal.action is Action.REJECT:
+                    break
+        said = [verdict for stage in _STAGES for verdict in self._counted(stage)] if self._said else []
         judgement = judge(said, self._chain.settings.policy)
         self.judgement = write_front(judgement, self.facts, self._chain.settings, self._hostname)
         return self.judgement
@@ -131,6 +131,11 @@ class Screening:
         """What was said at a stage, without what is only for strangers once the client is known."""
         said = self._said.get(stage)
         return self._chain.concerning(said, self.facts) if said else []
+
+    def _forget_all(self, stages: Sequence[Stage]) -> None:
+        if self._said or self._pending or self.facts.found:
+            for stage in stages:
+                self.forget(stage)
 
     def forget(self, stage: Stage) -> None:
         """What was said and found at a stage counts no more."""
