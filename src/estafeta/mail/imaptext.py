@@ -119,25 +119,24 @@ def encode_languages(value: bytes | None) -> bytes:
     return quote(tags[0]) if len(tags) == 1 else b"(" + b" ".join(map(quote, tags)) + b")"
 
 
-def encode_leaf(
-    media: tuple[bytes, bytes], parameters: Parameters, fields: Mapping[bytes, bytes], encoding: bytes, octets: int
-) -> bytes:
-    """The part of `body-type-1part` that all have: type to octets, without parentheses."""
-    return b"%b %b %b %b %b %b %d" % (
-        quote(media[0]),
-        quote(media[1]),
-        encode_parameters(parameters),
-        _text(fields.get(b"content-id")),
-        _text(fields.get(b"content-description")),
-        quote(encoding),
-        octets,
-    )
+def encode_type(kind: bytes, subtype: bytes, parameters: Parameters) -> bytes:
+    """Subtype and parameters as they stand in every body, behind the type if one is given."""
+    text = quote(subtype) + b" " + encode_parameters(parameters)
+    return quote(kind) + b" " + text if kind else text
 
 
-def encode_multipart(children: Sequence[bytes], subtype: bytes, parameters: Parameters, tail: bytes) -> bytes:
-    """`body-type-mpart` with its extension data."""
-    bodies = b"".join(children) or EMPTY_TEXT_PART
-    return b"(%b %b %b %b)" % (bodies, quote(subtype), encode_parameters(parameters), tail)
+def encode_leaf(media: bytes, fields: Mapping[bytes, bytes], encoding: bytes, octets: int) -> bytes:
+    """The part of `body-type-1part` that all have: type to octets, without parentheses. `media` is of `encode_type`,
+    `encoding` quoted."""
+    if b"content-id" not in fields and b"content-description" not in fields:
+        return b"%b NIL NIL %b %d" % (media, encoding, octets)
+    content_id, description = _text(fields.get(b"content-id")), _text(fields.get(b"content-description"))
+    return b"%b %b %b %b %d" % (media, content_id, description, encoding, octets)
+
+
+def encode_multipart(children: Sequence[bytes], media: bytes, tail: bytes) -> bytes:
+    """`body-type-mpart` with its extension data. `media` is of `encode_type`, without type."""
+    return b"(%b %b %b)" % (b"".join(children) or EMPTY_TEXT_PART, media, tail)
 
 
 def encode_tail(disposition: bytes, fields: Mapping[bytes, bytes]) -> bytes:

@@ -36,6 +36,11 @@ def make_preview(sample: bytes, subtype: bytes, encoding: bytes, charset: str, *
 
 
 def _collapse(text: str) -> str:
+    line = text.replace("\r\n", " ")
+    if line.isprintable():  # so spaces are all the white space there is
+        while "  " in line:
+            line = line.replace("  ", " ")
+        return line.strip()
     line = " ".join(text.split())
     if line.isprintable():
         return line

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from estafeta.mail.encodedwords import decode_header
-from estafeta.mail.entity import Entity, Fields, Role
+from estafeta.mail.entity import Entity, Fields
 from estafeta.mail.imaptext import encode_envelope
+from estafeta.mail.media import LEAF, MESSAGE, MULTIPART
 from estafeta.mail.mime import decode_octets
 from estafeta.mail.preview import make_preview
 from estafeta.mail.structure import encode_structure
@@ -119,7 +120,7 @@ class MessageScanner:
         self._boundaries: dict[bytes, int] = {}
         self._prefix = b"\n--"
         self._waiting = -1
-        self._captured = bytearray()
+        self._captured: list[bytes] = []
         self._capture_from = 0
         self._header_room = limits.max_total_header_octets
         self._capture_room = min(limits.max_header_octets, self._header_room)
@@ -147,7 +148,8 @@ class MessageScanner:
     def close(self) -> MessageSummary:
         """The end of the message has been fed. Asked again, it gives the same summary."""
         if self._summary is None:
-            self._scan(b"", final=True)
+            if self._carry:
+                self._scan(b"", final=True)
             while self._in_header:
                 self._defects.add("blank_line_missing")
                 self._end_header(self._size, self._line_feeds)
@@ -238,7 +240,7 @@ class MessageScanner:
             self._in_header = False
             self._capture_room = 0
         else:
-            in_digest = parent.subtype == b"digest"
+            in_digest = parent.media.subtype == b"digest"
             child = Entity(self._base + after, is_message=False, is_nested=parent.is_nested, in_digest=in_digest)
             self._begin_header(child)
         self._set_boundaries()
@@ -266,7 +268,7 @@ class MessageScanner:
         entity.body = body
         entity.lines_before = lines
         self._in_header = False
-        block = bytes(self._captured)
+        block = b"".join(self._captured)
         self._header_room -= len(block)
         if self._capture_room <= 0 and body - entity.header > len(block) + 2:
             self._defects.add("header_too_big")
@@ -275,14 +277,14 @@ class MessageScanner:
         self._captured.clear()
         self._capture_from = body
         self._capture_room = self._limits.preview_octets if not self._preview and entity.shows_text else 0
-        if entity.role is Role.MULTIPART:
+        if entity.role is MULTIPART:
             self._set_boundaries()
-        elif entity.role is Role.MESSAGE:
+        elif entity.role is MESSAGE:
             self._begin_header(Entity(body, is_message=True, is_nested=True))
 
     def _read_header(self, entity: Entity, block: bytes) -> None:
         fields = entity.read(block)
-        if entity.role is not Role.LEAF and len(self._open) >= self._limits.max_depth:
+        if entity.role is not LEAF and len(self._open) >= self._limits.max_depth:
             self._defects.add("too_deep")
             entity.make_opaque()
         self._defects.update(fields.defects)
@@ -304,7 +306,7 @@ class MessageScanner:
         self._capture_room = 0
         self._captured.clear()
         self._has_attachment = self._has_attachment or entity.is_attachment
-        if entity.role is Role.MULTIPART:
+        if entity.role is MULTIPART:
             self._check_multipart(entity)
         body, part = entity.encode_body(size, lines), entity.encode_structure(size, lines)
         if not self._open:
@@ -323,18 +325,19 @@ class MessageScanner:
             self._defects.add("close_delimiter_missing")
 
     def _make_preview(self, entity: Entity, size: int) -> str:
-        sample = bytes(self._captured)
-        return make_preview(sample, entity.subtype, entity.encoding, entity.charset, torn=len(sample) < size)
+        sample, media = b"".join(self._captured), entity.media
+        return make_preview(sample, media.subtype, media.encoding, media.charset, torn=len(sample) < size)
 
     def _capture(self, data: bytes, stop: int) -> None:
         """Keep the octets up to index `stop` of the header or text being read, as far as there is room."""
         if self._capture_room <= 0:
             return
         start = self._capture_from - self._base
-        kept = data[start : min(stop, start + self._capture_room)] if stop > start else b""
-        self._captured += kept
-        self._capture_from += len(kept)
-        self._capture_room -= len(kept)
+        if stop > start:
+            kept = data[start : min(stop, start + self._capture_room)]
+            self._captured.append(kept)
+            self._capture_from += len(kept)
+            self._capture_room -= len(kept)
 
     def _count_lines(self, data: bytes, stop: int) -> int:
         """Line feeds of the message before index `stop`, or before what is counted already."""
@@ -375,8 +378,10 @@ class MessageScanner:
     def _make_summary(self) -> MessageSummary:
         root = self._root
         fields = root.fields or Fields(b"")
-        message_id = _first_message_id(fields.get(b"message-id", b""))
-        references = _references(fields.get(b"references", b"") + b" " + fields.get(b"in-reply-to", b""))
+        get = fields.get
+        message_id = _first_message_id(get(b"message-id", b""))
+        earlier = get(b"references", b"") + b" " + get(b"in-reply-to", b"")
+        references = _references(earlier) if len(earlier) > 1 else []
         body, part = self._root_texts
         return MessageSummary(
             size=self._size,
@@ -385,7 +390,7 @@ class MessageScanner:
             bodystructure=body,
             structure=encode_structure(message_id, references, part),
             preview=self._preview,
-            subject=decode_header(fields.get(b"subject", b"")),
+            subject=decode_header(get(b"subject", b"")),
             message_id=message_id,
             received_count=fields.received_count,
             has_attachment=self._has_attachment,

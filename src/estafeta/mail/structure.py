@@ -1,7 +1,7 @@
 """The structure of a message as it is stored beside it: which octets are which part, so that no one parses twice.
 
-`encode_part` and `encode_structure` write compact JSON, `parse_structure` reads it back. Offsets count octets from
-the first octet of the message. Keys of a part, left out when empty or zero:
+`encode_media`, `encode_part` and `encode_structure` write compact JSON, `parse_structure` reads it back. Offsets count
+octets from the first octet of the message. Keys of a part, left out when empty or zero:
 
     h  [offset, size] of its header with the empty line     b  [offset, size] of its body, as sent
     l  lines (line feeds) in the body                       t, s  type and subtype, lower case
@@ -56,21 +56,23 @@ class Structure:
     root: Part
 
 
+def encode_media(media: tuple[str, str], texts: Sequence[tuple[str, str]]) -> str:
+    """Type, subtype and what else is known of a part, for `encode_part`. `texts`: key and value pairs."""
+    return f'"t":{quote_json(media[0])},"s":{quote_json(media[1])}{encode_texts(texts)}'
+
+
+def encode_texts(texts: Sequence[tuple[str, str]]) -> str:
+    """More of a part, to be put behind `encode_media`."""
+    return "".join([f',"{key}":{quote_json(value)}' for key, value in texts if value])
+
+
 def encode_part(
-    offsets: tuple[int, int, int, int, int],
-    media: tuple[str, str],
-    texts: Sequence[tuple[str, str]],
-    children: Sequence[bytes],
-    message: bytes,
+    offsets: tuple[int, int, int, int, int], media: str, children: Sequence[bytes], message: bytes
 ) -> bytes:
-    """One part. `offsets`: header offset and size, body offset and size, lines. `texts`: key and value pairs."""
-    extra = "".join([f',"{key}":{quote_json(value)}' for key, value in texts if value])
+    """One part. `offsets`: header offset and size, body offset and size, lines. `media`: see `encode_media`."""
     header, header_size, body, body_size, lines = offsets
     line_count = f',"l":{lines}' if lines else ""
-    plain = (
-        f'{{"h":[{header},{header_size}],"b":[{body},{body_size}]{line_count},'
-        f'"t":{quote_json(media[0])},"s":{quote_json(media[1])}{extra}'
-    ).encode("ascii")
+    plain = f'{{"h":[{header},{header_size}],"b":[{body},{body_size}]{line_count},{media}'.encode("ascii")
     if children:
         plain += b',"p":[' + b",".join(children) + b"]"
     if message:

@@ -5,6 +5,7 @@ where they are put: no line end, parenthesis, quote or backslash of theirs ever 
 """
 
 import re
+from functools import lru_cache
 
 from estafeta.mail.address import Address
 from estafeta.mail.dates import format_date
@@ -44,14 +45,21 @@ def received(
     there is exactly one, so that blind copies stay blind (RFC 5321 7.2); `tls` is said as a comment, such as
     "TLSv1.3 TLS_AES_256_GCM_SHA384" (RFC 8314 4.3 has clauses for it that few read); `now` in epoch seconds.
     """
+    text = f"{_way(helo, client, client_name, tls, by, protocol)} id {_domain(ident)}"
+    if recipient:
+        text += f"\r\n\tfor <{_path(recipient)}>"
+    return text.encode("utf-8", "replace") + b";\r\n\t" + format_date(now) + b"\r\n"
+
+
+@lru_cache(maxsize=256)
+def _way(helo: bytes | str, client: str, client_name: str | None, tls: str | None, by: str, protocol: str) -> str:
+    """The field up to what is of one message only: a client sends many."""
     peer = f"{_domain(client_name)} {_literal(client)}" if client_name else _literal(client)
     lines = [f"Received: from {_domain(helo)} ({peer})"]
     if tls:
         lines.append(f"(using {_comment(tls)})")
-    lines.append(f"by {_domain(by)} with {_domain(protocol)} id {_domain(ident)}")
-    if recipient:
-        lines.append(f"for <{_path(recipient)}>")
-    return "\r\n\t".join(lines).encode("utf-8", "replace") + b";\r\n\t" + format_date(now) + b"\r\n"
+    lines.append(f"by {_domain(by)} with {_domain(protocol)}")
+    return "\r\n\t".join(lines)
 
 
 def return_path(address: Address | None) -> bytes:

@@ -1,7 +1,7 @@
 """Header fields as checks ask for them: by name, first or all, raw or as a person reads them."""
 
 from estafeta.mail.encodedwords import decode_header, unfold
-from estafeta.mail.headers import split_header
+from estafeta.mail.headers import find_fields
 
 #: A header has some tens of fields; one with thousands was made to cost time.
 MAX_FIELDS = 2000
@@ -14,9 +14,9 @@ class Fields:
 
     def __init__(self, header: bytes) -> None:
         found: dict[str, list[bytes]] = {}
-        fields = split_header(header)
+        fields = find_fields(header)
         for name, value in fields[:MAX_FIELDS]:
-            found.setdefault(name.decode("ascii", "replace").lower(), []).append(value)
+            found.setdefault(name.decode("ascii", "replace").lower(), []).append(value.strip())
         self._found = found
         self.count = len(fields)
 

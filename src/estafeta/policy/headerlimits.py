@@ -33,7 +33,6 @@ def judge(facts: Facts, settings: Settings) -> Sequence[Verdict]:
     header = content.header
     # Large messages have it cut; a message may also consist of its header alone.
     is_cut = not content.empty_line and content.size > len(header)
-    if is_cut or len(header) > MAX_HEADER_OCTETS:
-        return (_TOO_LONG,)
-    # A field has a line at least: only where there are many lines are the fields themselves counted.
-    return (_TOO_LONG,) if header.count(b"\n") > MAX_FIELDS and content.fields.count > MAX_FIELDS else ()
+    # A field has three octets at least; so of most messages they need not be read for this.
+    is_long = len(header) > MAX_HEADER_OCTETS or (len(header) > 3 * MAX_FIELDS and content.fields.count > MAX_FIELDS)
+    return (_TOO_LONG,) if is_cut or is_long else ()

@@ -1,6 +1,8 @@
 """Header blocks, decoded text, address lists and dates, as tables; and that no octets raise."""
 
 import email.utils
+import re
+import tracemalloc
 import warnings
 
 import pytest
@@ -62,6 +64,31 @@ FIELDS = [
 def test_fields(block: bytes, expected: list[tuple[bytes, bytes]]) -> None:
     assert split_header(block) == expected
     assert header_names(block) == {name.lower() for name, _ in expected}
+
+
+@given(
+    st.lists(st.sampled_from([b"A", b"bc", b":", b" ", b"\t", b"\r\n", b"\n", b"\r", b"\x0b", b"\0", b"\xff"])).map(
+        b"".join
+    )
+)
+def test_fields_are_what_stands_between_the_line_ends_that_end_them(block: bytes) -> None:
+    found = []
+    for field in re.split(rb"\n(?![ \t])", block):
+        name, colon, value = field.partition(b":")
+        name = name.rstrip(b" \t")
+        if colon and name and not any(octet <= 32 or octet == 127 for octet in name):
+            found.append((name, value.strip()))
+    assert split_header(block) == found
+
+
+def test_memory_stays_small_for_a_field_of_nothing_but_folds() -> None:
+    block = b"A:" + b"\n " * 65_536
+    tracemalloc.start()
+    try:
+        assert split_header(block) == [(b"A", b"")]
+        assert tracemalloc.get_traced_memory()[1] < 4 * len(block)
+    finally:
+        tracemalloc.stop()
 
 
 TEXTS = [

@@ -160,6 +160,16 @@ def test_preview_of_a_torn_character() -> None:
 
 
 @given(
+    st.lists(st.sampled_from(["word", "ü", " ", "\r\n", "\n", "\t", "\x0c", "\u3000", "\xa0"]), max_size=200).map(
+        "".join
+    )
+)
+def test_a_preview_is_the_words_of_the_text(text: str) -> None:
+    words = " ".join(text.split())
+    assert make_preview(text.encode(), b"plain", b"8bit", "utf-8", torn=False) == words[:255].rstrip()
+
+
+@given(
     st.binary(max_size=80) | st.text(alphabet="<>/!-styleab &;=\n", max_size=80).map(str.encode),
     st.sampled_from([b"plain", b"html"]),
     st.sampled_from([b"7bit", b"base64", b"quoted-printable", b"x"]),

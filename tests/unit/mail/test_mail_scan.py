@@ -15,6 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from mail_checks import check_summary
 
+from estafeta.mail.media import find_media
 from estafeta.mail.scan import MessageScanner, MessageSummary, ScanLimits
 from estafeta.mail.structure import Part, find_part, parse_structure, walk
 
@@ -392,6 +393,27 @@ def test_header_limit() -> None:
     assert summary.subject == "first"
     assert summary.preview == "body"
     check_summary(message, summary)
+
+
+def test_a_message_does_not_change_what_is_remembered_of_mime_fields() -> None:
+    # A close-delimiter takes the boundary from its entity.
+    message = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b--\r\n"
+    assert scan(message) == scan(message)
+    assert scan(message).defects == ()
+
+
+@pytest.mark.parametrize(
+    ("content_type", "disposition"),
+    [
+        (b"text/plain; charset=utf-8", None),
+        (b"multipart/mixed; boundary=b", b"inline"),
+        (b"image/png; name=a.png", b"attachment; filename=b.png"),
+        (b"nonsense", b""),
+    ],
+)
+def test_long_mime_fields_say_what_short_ones_do(content_type: bytes, disposition: bytes | None) -> None:
+    short = find_media(content_type, b"base64", disposition)
+    assert find_media(content_type, b"base64" + b" " * 300, disposition) == short
 
 
 def test_second_subject_and_repeated_recipients() -> None:

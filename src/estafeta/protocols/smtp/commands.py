@@ -7,10 +7,9 @@ HOLDUNTIL). Addresses themselves are taken apart by `estafeta.mail.address`.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from estafeta.core.errors import EstafetaError
 from estafeta.mail.address import Address, parse_path
@@ -44,8 +43,7 @@ _MECHANISM: Final = re.compile(rb"[A-Za-z0-9_-]{1,20}\Z")  # RFC 4422 3.1
 Value = int | str | bool | Body
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """What the grammar of a command depends on."""
 
     settings: SmtpSettings
@@ -163,12 +161,14 @@ def _mail_parameters(rest: bytes, session: Session) -> dict[str, Any] | Reply:
         return parameters
     fields: dict[str, Any] = {}
     for keyword, value in parameters.items():
-        parse = _MAIL_PARAMETERS.get(keyword) if session.extended else None
-        # RFC 5321 4.1.1.11: 555 for a parameter that was not offered, which after HELO is any.
-        parsed = parse(value, session) if parse else replies.UNKNOWN_PARAMETER
+        known = _MAIL_PARAMETERS.get(keyword) if session.extended else None
+        if known is None:
+            return replies.UNKNOWN_PARAMETER  # RFC 5321 4.1.1.11: one that was not offered, which after HELO is any
+        name, parse = known
+        parsed = parse(value, session)
         if isinstance(parsed, Reply):
             return parsed
-        fields[keyword.decode("ascii").lower()] = parsed
+        fields[name] = parsed
     return fields
 
 
@@ -297,14 +297,15 @@ def _unxtext(value: bytes) -> str:
 
 _BODIES: Final = {body.value.encode("ascii"): body for body in Body}
 
-_MAIL_PARAMETERS: Final[dict[bytes, Callable[[bytes | None, Session], Value | Reply]]] = {
-    b"SIZE": _size,
-    b"BODY": _body,
-    b"SMTPUTF8": _smtputf8,
-    b"AUTH": _auth,
-    b"RET": _ret,
-    b"ENVID": _envid,
-    b"REQUIRETLS": _requiretls,
-    b"HOLDFOR": _holdfor,
-    b"HOLDUNTIL": _holduntil,
+# The field of `Mail` that each sets, and what reads its value.
+_MAIL_PARAMETERS: Final[dict[bytes, tuple[str, Callable[[bytes | None, Session], Value | Reply]]]] = {
+    b"SIZE": ("size", _size),
+    b"BODY": ("body", _body),
+    b"SMTPUTF8": ("smtputf8", _smtputf8),
+    b"AUTH": ("auth", _auth),
+    b"RET": ("ret", _ret),
+    b"ENVID": ("envid", _envid),
+    b"REQUIRETLS": ("requiretls", _requiretls),
+    b"HOLDFOR": ("holdfor", _holdfor),
+    b"HOLDUNTIL": ("holduntil", _holduntil),
 }

@@ -3,6 +3,7 @@
 Enhanced codes are RFC 3463's and the registry's of RFC 5248. Servers use these too and make their own with `Reply`.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from estafeta.protocols.smtp.limits import REPLY_LINE
@@ -24,12 +25,20 @@ class Reply(NamedTuple):
         return self.code < 400
 
 
+# Most replies are always the same. Bounded: 256 texts of at most this length.
+_REMEMBERED = 500
+
+
 def encode_reply(reply: Reply, utf8: bool = False, plain: bool = False) -> bytes:
     """The reply as it is sent, at most 512 octets a line (RFC 5321 4.5.3.1.5).
 
     RFC 2034 4: each line of a 2xx, 4xx or 5xx reply carries the enhanced code, but not greetings nor replies to EHLO
     and HELO (`plain`). What is not printable ASCII becomes `?`, except in a session that speaks SMTPUTF8 (`utf8`).
     """
+    return (_remembered if len(reply.text) <= _REMEMBERED else _encode_reply)(reply, utf8, plain)
+
+
+def _encode_reply(reply: Reply, utf8: bool, plain: bool) -> bytes:
     code, text = reply.code, reply.text
     prefix = "" if plain or not reply.enhanced or code // 100 == 3 else reply.enhanced + " "
     if text.isascii() and len(text) < _SHORT:
@@ -45,6 +54,9 @@ def encode_reply(reply: Reply, utf8: bool = False, plain: bool = False) -> bytes
     encoded = [b"%d-%b%b\r\n" % (code, head, line) for line in lines[:-1]]
     encoded.append(b"%d %b%b\r\n" % (code, head, lines[-1]))
     return b"".join(encoded)
+
+
+_remembered = lru_cache(maxsize=256)(_encode_reply)
 
 
 def _printable(text: str, utf8: bool) -> str:

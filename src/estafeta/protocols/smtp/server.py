@@ -97,20 +97,21 @@ class SmtpServer(TransactionConversation):
         return False
 
     def _read_command(self) -> bool:
-        if not self._input:
+        source = self._input
+        if source.pos >= len(source.data):
             return False
         if not self._spoken and self._is_tls_handshake():
             self._end_with(replies.NOT_A_MAIL_CLIENT)
             return True
-        line = self._input.line(self.settings.max_line, self._auth_line, accept_lf=self._accept_lf)
+        line = source.line(self.settings.max_line, self._auth_line, accept_lf=self._accept_lf)
         if line is None:
             return False
-        if line is Fault.ENDLESS:
-            self._end_with(replies.TOO_MANY_ERRORS)
-        elif isinstance(line, Fault):
-            self._refuse(replies.LINE_TOO_LONG if line is Fault.TOO_LONG else replies.BARE_IN_COMMAND)
-        else:
+        if isinstance(line, bytes):
             self._run(line)
+        elif line is Fault.ENDLESS:
+            self._end_with(replies.TOO_MANY_ERRORS)
+        else:
+            self._refuse(replies.LINE_TOO_LONG if line is Fault.TOO_LONG else replies.BARE_IN_COMMAND)
         return True
 
     def _is_tls_handshake(self) -> bool:
