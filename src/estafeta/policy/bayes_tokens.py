@@ -12,6 +12,7 @@ before and after it was stored.
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from html import unescape
 from itertools import chain, islice, pairwise, repeat
 from zlib import crc32
@@ -47,10 +48,11 @@ _FIELDS = {
     "organization": "organization",
 }
 # Written by servers on the way, by this one, by mail programs that sort, or by other filters.
-_NOT_OURS = re.compile(
-    r"received|return-path|delivered-to|x-original-to|envelope-to|authentication-results|arc-|x-estafeta|x-spam|x-rspamd"
+_OURS = re.compile(
+    r"^(?!received|return-path|delivered-to|x-original-to|envelope-to|authentication-results|arc-|x-estafeta|x-spam|x-rspamd"
     r"|x-virus|x-bogosity|x-crm114|x-dspam|x-antispam|x-mozilla|x-keywords|x-uid|x-gmail|x-ms-exchange|x-originalarrival"
-    r"|x-amavis|x-status|status|content-length|lines|xref"
+    r"|x-amavis|x-status|status|content-length|lines|xref).{1,50}",
+    re.MULTILINE,
 )
 # Scripts that are written without spaces (Thai to Myanmar, Khmer, kana, Han), and Hangul, where a word has many ends.
 _SIGNS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
@@ -99,7 +101,12 @@ def names(content: Content, *, pairs: bool = False) -> dict[int, str]:
 
 
 def _sums(place: str, words: list[str]) -> list[int]:
-    return list(map(crc32, _octets(words), repeat(crc32(place.encode()))))
+    return list(map(crc32, _octets(words), repeat(_begin(place)))) if words else []
+
+
+@lru_cache(maxsize=64)
+def _begin(place: str) -> int:
+    return crc32(place.encode())
 
 
 def _pair_sums(sums: list[int], words: list[str]) -> list[int]:
@@ -120,7 +127,8 @@ def _words(content: Content, *, every: bool) -> Iterator[tuple[str, list[str]]]:
     yield "name", [word for part in parts if part.name for word in _of_name(part.name)]
     texts = _texts(parts)
     lower = [text.lower() for text, _ in texts]
-    links = list(islice(chain.from_iterable(map(_LINK.findall, lower)), _MAX_LINKS))
+    linked = [text for text in lower if "://" in text]
+    links = list(islice(chain.from_iterable(map(_LINK.findall, linked)), _MAX_LINKS))
     if links:
         yield "link", [name for host in links for name in _of_host(host)]
     htmls = [text for text, (_, html) in zip(lower, texts, strict=True) if html]
@@ -142,7 +150,7 @@ def _field_words(content: Content) -> Iterator[tuple[str, list[str]]]:
             yield place, words
     for value in fields.raw("message-id")[:1]:
         yield "id", _ADDRESS.findall(decode_header(value[:_MAX_FIELD]).lower())[:1]
-    yield "field", [name[:50] for name in fields.names()[:_MAX_NAMES] if not _NOT_OURS.match(name)]
+    yield "field", _OURS.findall("\n".join(fields.names()[:_MAX_NAMES]))
 
 
 def _structure(parts: tuple[Part, ...]) -> list[str]:

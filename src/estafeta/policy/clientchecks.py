@@ -3,12 +3,12 @@
 Points are asked for when the header is there: by then all that was looked up besides the session is known.
 """
 
-import ipaddress
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from estafeta.core.ip import find_ip
 from estafeta.directory.settings_model import Settings
 from estafeta.mail.address import domain_key
 from estafeta.policy.authentication import name_of
@@ -17,7 +17,7 @@ from estafeta.policy.facts import Facts
 from estafeta.policy.points import points_of
 from estafeta.policy.verdict import Verdict, rejected, scored
 from estafeta.policy.wanted import is_allowed
-from estafeta.trust.iprev import IprevStatus
+from estafeta.trust.iprev import ClientName, IprevStatus
 from estafeta.trust.lookups import Lookups, Status
 
 SENDER_DOMAIN = "sender-domain"
@@ -51,7 +51,7 @@ def checks(resolver: Lookups, hostname: str) -> tuple[Check, ...]:
         return await find_sender_domain(facts, resolver)
 
     def judge(facts: Facts, settings: Settings) -> Sequence[Verdict]:
-        said = [(name, words) for name, words in _findings(facts, hostname)]
+        said = _findings(name_of(facts), facts.helo, facts.peer, facts.early, hostname)
         counted = [(points_of(name, POINTS[name][0], settings), name, words) for name, words in said]
         return [scored(points, words, name) for points, name, words in counted if points]
 
@@ -99,53 +99,45 @@ def judge_sender_domain(facts: Facts, settings: Settings) -> Sequence[Verdict]:
     return (scored(points, words, "sender-domain-no-mail"),) if points else ()
 
 
-def _findings(facts: Facts, hostname: str) -> Iterator[tuple[str, str]]:
-    """Names of `POINTS`, and what was found."""
-    name = name_of(facts)
+@lru_cache(maxsize=1024)
+def _findings(name: ClientName | None, helo: str, peer: str, early: bool, hostname: str) -> tuple[tuple[str, str], ...]:
+    """Names of `POINTS`, and what was found. A client does as it did the last time."""
+    found: list[tuple[str, str]] = []
     if name is not None and name.result is IprevStatus.PERMERROR:
-        yield "client-no-name", name.problem
+        found.append(("client-no-name", name.problem))
     elif name is not None and name.result is IprevStatus.FAIL:
-        yield "client-false-name", name.problem
-    elif name is not None and name.name and is_home_name(name.name, facts.peer):
-        yield "client-home-name", f"{name.name} is a name as home connections have them"
-    yield from _introduction(facts, hostname)
-    if facts.early:
-        yield "early-talker", "the client spoke before it was its turn"
+        found.append(("client-false-name", name.problem))
+    elif name is not None and name.name and is_home_name(name.name, peer):
+        found.append(("client-home-name", f"{name.name} is a name as home connections have them"))
+    found += _introduction(helo, peer, hostname)
+    if early:
+        found.append(("early-talker", "the client spoke before it was its turn"))
+    return tuple(found)
 
 
-def _introduction(facts: Facts, hostname: str) -> Iterator[tuple[str, str]]:
-    helo = domain_key(facts.helo).rstrip(".")
+def _introduction(said: str, peer: str, hostname: str) -> Iterator[tuple[str, str]]:
+    helo = domain_key(said).rstrip(".")
     literal = _LITERAL.fullmatch(helo)
-    if literal is not None or _address(helo):
-        said = _address(literal[1] if literal is not None else helo)
-        if said != _address(facts.peer):
-            yield "helo-false-address", f"it says it is {facts.helo}"
+    if literal is not None or find_ip(helo):
+        if find_ip(literal[1] if literal is not None else helo) != find_ip(peer):
+            yield "helo-false-address", f"it says it is {said}"
         elif literal is None:
-            yield "helo-no-name", f"it says it is {facts.helo}"
+            yield "helo-no-name", f"it says it is {said}"
     elif helo == domain_key(hostname):
-        yield "helo-ours", f"it says it is {facts.helo}, which is this server"
+        yield "helo-ours", f"it says it is {said}, which is this server"
     elif "." not in helo:
-        yield "helo-no-name", f"it says it is {facts.helo or 'nobody'}"
+        yield "helo-no-name", f"it says it is {said or 'nobody'}"
 
 
 def is_home_name(name: str, peer: str) -> bool:
     """Whether a client's name has all of its IPv4 address in it, as `dsl-192-0-2-99.example.net` has."""
-    ip = _address(peer)
-    if not isinstance(ip, ipaddress.IPv4Address):
+    ip = find_ip(peer)
+    if ip is None or not ip.four:
         return False
-    octets = str(ip).split(".")
+    octets = ip.text.split(".")
     host = name.lower()
     numbers = [number.lstrip("0") or "0" for number in re.findall(r"\d+", host)]
     if all(octet in numbers for octet in octets):
         return True
     run = "".join(f"{int(octet):03d}" for octet in octets)
-    return run in host or f"{int(ip):08x}" in host
-
-
-@lru_cache(maxsize=4096)
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        ip = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    return getattr(ip, "ipv4_mapped", None) or ip
+    return run in host or f"{ip.number:08x}" in host

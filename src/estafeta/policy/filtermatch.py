@@ -50,7 +50,7 @@ def patterns_of(patterns: tuple[str, ...]) -> Patterns:
 def as_read(text: str) -> str:
     """A text as a person reads it: compatibility forms (a letter of full width) and case made equal, characters that
     are not seen left out, white space single."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
     if not (folded.isascii() and folded.isprintable()):
         folded = "".join([one for one in folded if one.isspace() or unicodedata.category(one) not in ("Cc", "Cf")])
     return " ".join(folded.split())

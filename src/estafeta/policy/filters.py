@@ -6,8 +6,9 @@ invisible characters left out, since whoever sends what is filtered writes it as
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from estafeta.core.errors import EstafetaError
 from estafeta.core.once import once
@@ -69,13 +70,26 @@ def checks() -> tuple[Check, ...]:
     )
 
 
+class _Compiled(NamedTuple):
+    """A filter, and what it asks of a message, in the order in which that is asked."""
+
+    filter: Filter
+    criteria: tuple["_Criterion", ...]
+
+
 @lru_cache(maxsize=8)
-def compiled(text: str) -> tuple[Filter, ...]:
+def _compiled(text: str) -> tuple[_Compiled, ...]:
     """The filters of a setting. None where it cannot be read, which the setting's own check does not let happen."""
     try:
-        return parse_filters(text)
+        return tuple(map(_compile, parse_filters(text)))
     except EstafetaError:
         return ()
+
+
+@lru_cache(maxsize=8)
+def _ask_parts(text: str) -> bool:
+    """Whether one of the filters of a setting wants to know the parts of a message."""
+    return any(one.filter.asks_parts for one in _compiled(text))
 
 
 # Parts
@@ -87,7 +101,7 @@ async def find_parts(facts: Facts, settings: Settings) -> frozenset[str] | None:
     if content is None:
         return None
     ours = facts.account is not None or facts.trusted
-    asked = any(one.asks_parts for one in compiled(settings.filters.rules))
+    asked = _ask_parts(settings.filters.rules)
     if ours and not asked:
         return None
     if not asked and _is_plain(content):
@@ -149,10 +163,11 @@ def _not_asked(reason: str) -> Verdict:
 def _ask(facts: Facts, content: Content, settings: Settings) -> list[Verdict]:
     seen = _Seen(facts, content)
     said: list[Verdict] = []
-    for one in compiled(settings.filters.rules):
-        why = matches(one, seen)
+    for compiled in _compiled(settings.filters.rules):
+        why = _matches(compiled, seen)
         if why is None:
             continue
+        one = compiled.filter
         said.append(_verdict(one, f"filter {one.name}: {why}"))
         if one.action not in (FilterAction.TAG, FilterAction.SCORE):
             break
@@ -163,7 +178,7 @@ def explain(filters: Iterable[Filter], facts: Facts) -> list[tuple[Filter, str]]
     """Which filters are about a message, each with why, for an operator who tries them."""
     assert facts.content is not None
     seen = _Seen(facts, facts.content)
-    return [(one, why) for one in filters if (why := matches(one, seen)) is not None]
+    return [(one, why) for one in filters if (why := _matches(_compile(one), seen)) is not None]
 
 
 def _verdict(one: Filter, reason: str) -> Verdict:
@@ -223,10 +238,9 @@ def _is_elsewhere(found: Resolution) -> bool:
     return not found.targets or any(isinstance(target, RemoteTarget) for target in found.targets)
 
 
-def matches(one: Filter, seen: _Seen) -> str | None:
-    """Why a filter is about a message, in words; None: it is not. What is dear comes last."""
-    met: list[str] = []
-    for criterion, wanted in (
+def _compile(one: Filter) -> _Compiled:
+    """What is dear comes last."""
+    criteria = (
         (_direction, one.direction),
         (_size, one.larger or one.smaller),
         (_client, one.client),
@@ -237,9 +251,15 @@ def matches(one: Filter, seen: _Seen) -> str | None:
         (_type, one.type),
         (_attachment, one.attachment),
         (_archive, one.archive),
-    ):
-        if not wanted:
-            continue
+    )
+    return _Compiled(one, tuple(criterion for criterion, wanted in criteria if wanted))
+
+
+def _matches(compiled: _Compiled, seen: _Seen) -> str | None:
+    """Why a filter is about a message, in words; None: it is not."""
+    one, criteria = compiled
+    met: list[str] = []
+    for criterion in criteria:
         why = criterion(one, seen)
         if why and one.any_of:
             return why
@@ -247,6 +267,9 @@ def matches(one: Filter, seen: _Seen) -> str | None:
             return None
         met.append(why)
     return None if one.any_of else ", ".join(met)
+
+
+_Criterion = Callable[[Filter, _Seen], str]
 
 
 def _direction(one: Filter, seen: _Seen) -> str:

@@ -6,8 +6,9 @@ DMARC for From); anybody can write any other. What nobody can forge is the netwo
 
 import ipaddress
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
+from estafeta.core.ip import find_ip
 from estafeta.mail.address import Address, domain_key
 from estafeta.mail.headers import Mailbox
 from estafeta.policy.facts import Facts
@@ -20,6 +21,8 @@ from estafeta.trust.spfrecord import SpfStatus
 _MAX_SIGNATURES = 10
 #: Longest name that is remembered; RFC 5321 4.5.3.1.3 has 256 octets for an address.
 MAX_NAME = 320
+# In `Facts.found`: the content, what they are worked out from, and they.
+_KNOWN = "identities"
 
 
 class Identities(NamedTuple):
@@ -43,7 +46,16 @@ class Identities(NamedTuple):
 
 
 def identities_of(facts: Facts) -> Identities:
-    """As far as it is known at this stage."""
+    """As far as it is known at this stage. Several ask for it of one message: worked out once from the same results."""
+    found = facts.found
+    basis = (facts.peer, facts.sender, found.get("spf"), found.get("dkim"), found.get("dmarc"))
+    known = found.get(_KNOWN)
+    if known is None or known[0] is not facts.content or known[1] != basis:
+        known = found[_KNOWN] = (facts.content, basis, _identities(facts))
+    return cast("Identities", known[2])
+
+
+def _identities(facts: Facts) -> Identities:
     spf = spf_domain(facts)
     envelope = facts.sender.key[:MAX_NAME] if facts.sender and _is_of(facts.sender, spf) else ""
     signed = signing_domains(facts)
@@ -60,13 +72,10 @@ def identities_of(facts: Facts) -> Identities:
 @lru_cache(maxsize=4096)
 def network_of(peer: str) -> str:
     """The /24 or /64 of a client: what one owner mostly has as a whole, and machines of a pool share. "" for none."""
-    try:
-        ip = ipaddress.ip_address(peer.partition("%")[0])
-    except ValueError:
+    ip = find_ip(peer)
+    if ip is None:
         return ""
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    return str(ipaddress.ip_network((ip, 24 if ip.version == 4 else 64), strict=False))
+    return str(ipaddress.ip_network((ip.address, 24 if ip.four else 64), strict=False))
 
 
 def spf_domain(facts: Facts) -> str:

@@ -66,16 +66,21 @@ class Judgement(NamedTuple):
         if not self.verdicts:
             return ()
         told = [
-            [verdict.check, round(verdict.score, 2), verdict.action.name.lower(), verdict.reason[:300]]
+            [verdict.check, round(verdict.score, 2), _WORDS[verdict.action], verdict.reason[:300]]
             + ([verdict.account] if verdict.account else [])
-            # What is about one mailbox comes last: there may be many of these, and not all is told.
-            for verdict in sorted(self.verdicts, key=lambda one: one.account != 0)
+            for verdict in self._in_order()
             if verdict.reason
         ]
         if not told:
             return ()
         words = f"{self.outcome}; {self.score:.1f} of {self.junk_score:.1f} points"
         return (Record(ident, Code.CHECKED, sender, peer, text=words, detail=detail(checks=told[:_MOST_TOLD])),)
+
+    def _in_order(self) -> Sequence[Verdict]:
+        """What is about one mailbox comes last: there may be many of these, and not all is told."""
+        if not any(verdict.account for verdict in self.verdicts):
+            return self.verdicts
+        return sorted(self.verdicts, key=lambda one: one.account != 0)
 
     @property
     def outcome(self) -> str:
@@ -85,6 +90,7 @@ class Judgement(NamedTuple):
         return "junk" if self.score >= self.junk_score else "fine"
 
 
+_WORDS = {action: action.name.lower() for action in Action}
 _OUTCOMES = {
     Action.QUARANTINE: "held",
     Action.DISCARD: "dropped",

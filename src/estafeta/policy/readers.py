@@ -6,11 +6,11 @@ Nothing is written and nothing is asked unless `relay.allow` is pop-before-smtp.
 (NAT): whoever shares it with a reader may relay as well, which is what POP before SMTP is.
 """
 
-import ipaddress
 from collections.abc import Callable, Sequence
 
 from sqlalchemy import delete, select, text
 
+from estafeta.core.ip import find_ip
 from estafeta.directory.model import Service
 from estafeta.directory.restriction_tables import recent_readers
 from estafeta.directory.settings_restrictions import RelayRule
@@ -86,11 +86,8 @@ def forget_readers(tx: Transaction, now_seconds: float) -> int:
 
 def address_key(peer: str) -> str:
     """The address of a client as it is kept; "" for a Unix socket and whatever else is no address."""
-    try:
-        address = ipaddress.ip_address(peer.partition("%")[0])
-    except ValueError:
-        return ""
-    return str(getattr(address, "ipv4_mapped", None) or address)
+    found = find_ip(peer)
+    return found.text if found is not None else ""
 
 
 _NOTE = text(

@@ -15,6 +15,7 @@ from estafeta.policy.judgement import Judgement
 from estafeta.policy.verdict import Verdict
 
 FIELD = b"X-Estafeta-Result"
+_FIELD = FIELD.decode()
 # Reasons that are told; what says nothing for or against is left to the journal.
 _MOST_TOLD = 40
 # Of one reason and of its name, which keeps every line under 998 octets (RFC 5322 2.1.1).
@@ -31,7 +32,7 @@ def encode_result(judgement: Judgement, accounts: Iterable[int], *, utf8: bool =
     told = [one for one in judgement.verdicts if one.reason and (one.score or one.tag) and one.account in (0, account)]
     points = judgement.score_for(account) if account else judgement.score
     outcome = "junk" if points >= judgement.junk_score else "fine"
-    lines = [f"{FIELD.decode()}: {outcome}; points={points:.1f}; junk-from={judgement.junk_score:.1f}"]
+    lines = [f"{_FIELD}: {outcome}; points={points:.1f}; junk-from={judgement.junk_score:.1f}"]
     lines += [f"\t{_reason(verdict, utf8)}" for verdict in told[:_MOST_TOLD]]
     return ";\r\n".join(lines).encode("utf-8", "replace") + b"\r\n"
 
@@ -60,4 +61,6 @@ def _reason(verdict: Verdict, utf8: bool) -> str:
 
 
 def _clean(text: str, longest: int, utf8: bool) -> str:
+    if len(text) <= longest and text.isascii() and text.isprintable():
+        return text
     return _CONTROLS.sub(" ", text)[:longest].encode("utf-8" if utf8 else "ascii", "replace").decode()

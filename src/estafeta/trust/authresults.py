@@ -14,6 +14,7 @@ from estafeta.mail.address import domain_key
 from estafeta.mail.encodedwords import unfold
 
 FIELD = b"Authentication-Results"
+_FIELD = FIELD.decode("ascii")
 
 MAX_VALUE_OCTETS = 16 << 10
 """A longer field is not read: a hundred signatures with all their properties take less."""
@@ -24,10 +25,12 @@ _MAX_WRITTEN = 255
 """Octets of one value that we write, which keeps every line under 998 (RFC 5322 2.1.1)."""
 _LINE_ROOM = 76
 
-# RFC 2045 5.1: a token has no space, control or tspecial.
-_TOKEN = re.compile(r"[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+")
-# RFC 8601 2.2: pvalue may also be [[local-part] "@"] domain-name.
-_MAILBOX = re.compile(r"[!#$%&'*+/0-9=?A-Z^_`a-z{|}~.-]*@[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
+# RFC 2045 5.1: a token has no space, control or tspecial. RFC 8601 2.2: pvalue may also be [[local-part] "@"]
+# domain-name.
+_BARE = re.compile(
+    r"[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+"
+    r"|[!#$%&'*+/0-9=?A-Z^_`a-z{|}~.-]*@[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*"
+)
 _KEYWORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -64,7 +67,7 @@ class AuthResults(NamedTuple):
 def encode_auth_results(authserv_id: str, results: Iterable[MethodResult], *, utf8: bool = False) -> bytes:
     """The field, folded, with its CRLF. `utf8`: the message may have UTF-8 in its header (RFC 6532), else characters
     beyond ASCII become `?`."""
-    lines = [f"{FIELD.decode('ascii')}: {_value(authserv_id, utf8)}"]
+    lines = [f"{_FIELD}: {_value(authserv_id, utf8)}"]
     for result in results:
         lines[-1] += ";"
         lines += _fold(_words(result, utf8))
@@ -75,23 +78,22 @@ def encode_auth_results(authserv_id: str, results: Iterable[MethodResult], *, ut
 
 
 def _words(result: MethodResult, utf8: bool) -> list[str]:
-    version = f"/{result.version}" if result.version != 1 else ""
-    words = [f"{_keyword(result.method)}{version}={_keyword(result.result)}"]
-    if result.reason:
-        words.append(f"reason={_quoted(result.reason, utf8)}")
-    for ptype, name, value in result.properties:
-        words.append(f"{_keyword(ptype)}.{_keyword(name)}={_value(value, utf8)}")
-    return words
+    method, outcome, reason, properties, version = result
+    words = [f"{_keyword(method)}{f'/{version}' if version != 1 else ''}={_keyword(outcome)}"]
+    if reason:
+        words.append(f"reason={_quoted(reason, utf8)}")
+    return words + [f"{_keyword(ptype)}.{_keyword(name)}={_value(value, utf8)}" for ptype, name, value in properties]
 
 
 def _fold(words: list[str]) -> list[str]:
-    lines = [f"\t{words[0]}"]
+    lines, line = [], f"\t{words[0]}"
     for word in words[1:]:
-        if len(lines[-1]) + len(word) > _LINE_ROOM:
-            lines.append(f"\t {word}")
+        if len(line) + len(word) > _LINE_ROOM:
+            lines.append(line)
+            line = f"\t {word}"
         else:
-            lines[-1] += f" {word}"
-    return lines
+            line = f"{line} {word}"
+    return [*lines, line]
 
 
 @lru_cache(maxsize=256)
@@ -101,10 +103,10 @@ def _keyword(text: str) -> str:
 
 
 def _value(text: str, utf8: bool) -> str:
-    text = _clean(text, utf8)
-    if _TOKEN.fullmatch(text) or _MAILBOX.fullmatch(text):
-        return text
-    return _quoted(text, utf8)
+    if len(text) > _MAX_WRITTEN or not _BARE.fullmatch(text):
+        text = _clean(text, utf8)
+        return text if _BARE.fullmatch(text) else _quoted(text, utf8)
+    return text
 
 
 def _quoted(text: str, utf8: bool) -> str:

@@ -18,20 +18,22 @@ _MAX_PIECE = 1 << 20
 _LINES = 4096
 _EMPTY_LINES = b"\r\n" * _LINES
 
+# Copied for each: to make one anew takes four times as long.
+_NEW = hashlib.sha256(usedforsecurity=False)
+
 Sink = Callable[[bytes], object]
 
 
 class BodyKey(NamedTuple):
-    """Which hash of the body: its canonical form, its algorithm as hashlib names it, and the octets of the canonical
-    body that count (l=), None for all."""
+    """Which SHA-256 hash of the body: of its relaxed or its simple form, and the octets of that which count (l=), None
+    for all."""
 
     relaxed: bool
-    algorithm: str = "sha256"
     length: int | None = None
 
 
 class BodyDigest(NamedTuple):
-    """A hash, and how many octets the whole canonical body has."""
+    """The hash, and how many octets the whole canonical body has."""
 
     digest: bytes
     octets: int
@@ -43,6 +45,14 @@ def relaxed_field(field: bytes) -> bytes:
     if _FOLD in value:
         value = value.replace(_FOLD, b"")
     return name.rstrip(_WSP).lower() + b":" + _single_spaces(value).strip(b" ")
+
+
+def relaxed_fields(header: bytes) -> list[bytes]:
+    """All fields of a header in this form at once, in a third of the time: of one whose lines all end with CRLF, and
+    whose names have no white space in them. Behind a last CRLF there is one more."""
+    text = _single_spaces(header.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" "))
+    parts = [line.partition(b":") for line in text.split(_FOLD)]
+    return [name.rstrip(b" ").lower() + b":" + value.strip(b" ") for name, _, value in parts]
 
 
 class _Body:
@@ -99,7 +109,7 @@ class BodyHashes:
     """All hashes that are wanted of one body: `feed` its pieces, then ask for `digests` once."""
 
     def __init__(self, wanted: Iterable[BodyKey]) -> None:
-        self._hashes = {key: hashlib.new(key.algorithm, usedforsecurity=False) for key in wanted}
+        self._hashes = {key: _NEW.copy() for key in wanted}
         self._bodies: dict[bool, _Body] = {}
         for key, hasher in self._hashes.items():
             body = self._bodies.setdefault(key.relaxed, _Body(key.relaxed))

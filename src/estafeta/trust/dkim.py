@@ -168,23 +168,19 @@ def find_key(answer: LookupAnswer[bytes], algorithm: str, keys: KeyCache | None)
 def _read(fields: Fields, place: int, now: float) -> DkimResult | tuple[Signature, DkimResult]:
     """The signature at a place, with what is known of its result; or a result that is certain."""
     value = fields.raw[place].partition(b":")[2]
-    found = DkimResult(DkimWord.NONE)
+    word, reason, identity = DkimWord.NONE, "", ""
     try:
         signature = parse_signature(value)
-        found = DkimResult(
-            DkimWord.NONE,
-            domain=signature.domain,
-            selector=signature.selector,
-            algorithm=signature.algorithm,
-            mark=compact(signature.tags["b"])[:8],
-        )
-        found = found._replace(identity=_identity(signature))
+    except SignatureError as error:
+        return DkimResult(_word(error), str(error), _domain_of(value))
+    try:
+        identity = _identity(signature)
         _check(fields, signature, now)
     except SignatureError as error:
-        if not found.domain:
-            found = found._replace(domain=_domain_of(value))
-        return found._replace(word=_word(error), reason=str(error))
-    return signature, found
+        word, reason = _word(error), str(error)
+    mark = compact(signature.tags["b"])[:8]
+    found = DkimResult(word, reason, signature.domain, signature.selector, identity, signature.algorithm, 0, mark)
+    return (signature, found) if word is DkimWord.NONE else found
 
 
 def _word(error: SignatureError) -> DkimWord:
@@ -238,28 +234,47 @@ def _with_key(
         key = find_key(answer, signature.algorithm, keys)
     except KeyRecordError as error:
         return found._replace(word=DkimWord.POLICY if error.refused else DkimWord.PERMERROR, reason=str(error))
-    found = found._replace(bits=key.bits, testing=key.testing)
     # RFC 6376 3.6.1 t=s
     if key.exact and found.identity.rpartition("@")[2] != signature.domain:
-        return found._replace(word=DkimWord.PERMERROR, reason="the key is not for identities of subdomains")
+        return found._replace(
+            word=DkimWord.PERMERROR,
+            reason="the key is not for identities of subdomains",
+            bits=key.bits,
+            testing=key.testing,
+        )
     return Candidate(place, signature, key, found)
 
 
 def _judge_one(fields: Fields, case: Candidate, body: BodyDigest, accept_partial: bool) -> DkimResult:
-    signature, found = case.signature, case.found
-    length = signature.body.length
+    _, _, key, found = case
+    word, reason, unsigned = _judged(fields, case, body, accept_partial)
+    return DkimResult(
+        word,
+        reason,
+        found.domain,
+        found.selector,
+        found.identity,
+        found.algorithm,
+        key.bits,
+        found.mark,
+        key.testing,
+        unsigned,
+    )
+
+
+def _judged(fields: Fields, case: Candidate, body: BodyDigest, accept_partial: bool) -> tuple[DkimWord, str, int]:
+    """What a signature came to: the word, the reason, and the octets that are not signed."""
+    signature, length = case.signature, case.signature.body.length
     if length is not None and length > body.octets:
-        return found._replace(word=DkimWord.PERMERROR, reason="it signs more than the body has")
+        return DkimWord.PERMERROR, "it signs more than the body has", 0
     if not hmac.compare_digest(body.digest, signature.body_hash):
-        return found._replace(word=DkimWord.FAIL, reason="the body is not the one that was signed")
+        return DkimWord.FAIL, "the body is not the one that was signed", 0
     if not case.key.verify(signature.signature, header_digest(fields, case.place, signature)):
-        return found._replace(word=DkimWord.FAIL, reason="the header is not the one that was signed with this key")
+        return DkimWord.FAIL, "the header is not the one that was signed with this key", 0
     unsigned = 0 if length is None else body.octets - length
     senders, signed = len(fields.places(b"from")), signature.names.count(b"from")
     if senders > signed:  # RFC 6376 8.15
-        reason = f"the message has {senders} From fields, and only {signed} signed"
-        return found._replace(word=DkimWord.POLICY, reason=reason, unsigned_octets=unsigned)
+        return DkimWord.POLICY, f"the message has {senders} From fields, and only {signed} signed", unsigned
     if unsigned and not accept_partial:  # RFC 6376 8.2
-        reason = f"{unsigned} octets at the end of the body are not signed"
-        return found._replace(word=DkimWord.POLICY, reason=reason, unsigned_octets=unsigned)
-    return found._replace(word=DkimWord.PASS, unsigned_octets=unsigned)
+        return DkimWord.POLICY, f"{unsigned} octets at the end of the body are not signed", unsigned
+    return DkimWord.PASS, "", unsigned

@@ -7,7 +7,6 @@ Where From has several domains each is evaluated, and the worst counts (RFC 7489
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -48,8 +47,7 @@ class Authenticated(NamedTuple):
     domain: str
 
 
-@dataclass(frozen=True, slots=True)
-class DmarcResult:
+class DmarcResult(NamedTuple):
     """`domain`: the author's domain that decided, `organization` the domain that it belongs to. `policy`: what is
     published for such mail; `apply`: what is asked for of this message: none where it passes, and after sampling.
     `policy_domain`: whose `record` it is, "" for none. `reason`: a phrase for people, without a full stop."""
@@ -123,8 +121,7 @@ def _severity(result: DmarcResult) -> tuple[int, int]:
     return _POLICIES.index(result.apply), _OUTCOMES.index(result.outcome)
 
 
-@dataclass(frozen=True, slots=True)
-class _Alignment:
+class _Alignment(NamedTuple):
     """`unknown`: an identifier that would count could not be checked for now."""
 
     spf: bool
@@ -132,8 +129,7 @@ class _Alignment:
     unknown: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Evaluation:
+class _Evaluation(NamedTuple):
     finder: Finder
     spf: Authenticated
     dkim: Sequence[Authenticated]

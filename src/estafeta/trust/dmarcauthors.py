@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from estafeta.core.remember import remember_short
 from estafeta.mail.address import domain_key
 from estafeta.mail.addresslist import Group, Mailbox, parse_address_list
 
@@ -29,22 +30,28 @@ def author_domains(values: Iterable[bytes]) -> Authors:
     fields = list(values)
     if not fields:
         return Authors((), "the message has no From field")
-    boxes = [box for value in fields for box in _mailboxes(value)]
-    names = [normal_domain(box.domain.decode("utf-8", "replace")) for box in boxes]
+    names = [name for value in fields for name in _names(value)]
     domains = tuple(dict.fromkeys(name for name in names if name))
     if len(fields) > 1:
         return Authors(domains, f"the message has {len(fields)} From fields")
     if not names:
         return Authors(domains, "From names nobody")
-    if len(boxes) > _MAX_ADDRESSES:
+    if len(names) > _MAX_ADDRESSES:
         return Authors(domains, f"From names more than {_MAX_ADDRESSES} authors")
     return Authors(domains, "" if all(names) else "From has an address without a valid domain")
 
 
+@remember_short(4096, 300)
 def normal_domain(name: str) -> str:
     """A domain as it is compared and looked up; "" for what can be none, such as an address literal."""
     name = domain_key(name.strip()).removesuffix(".")
     return name if _NAME.fullmatch(name) else ""
+
+
+@remember_short(1024, 500)
+def _names(value: bytes) -> list[str]:
+    """The domain of each author of a field, "" for what is none. Who writes again writes the same field."""
+    return [normal_domain(box.domain.decode("utf-8", "replace")) for box in _mailboxes(value)]
 
 
 def _mailboxes(value: bytes) -> list[Mailbox]:

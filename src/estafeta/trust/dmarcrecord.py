@@ -8,10 +8,10 @@ Tags of RFC 9989 (`np`, `psd`, `t`) are read beside those that it took out (`pct
 import re
 from collections.abc import Iterable
 from enum import StrEnum
-from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from estafeta.core.remember import remember_short
 from estafeta.mail.address import domain_key
 
 _VERSION = re.compile(r"[ \t]*[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
@@ -82,6 +82,7 @@ class SeveralRecordsError(RecordError):
     """More than one record at a name (RFC 7489 6.6.3 (5))."""
 
 
+@remember_short(_REMEMBERED_RECORDS, _REMEMBERED_OCTETS)
 def is_record(text: bytes) -> bool:
     """Whether a TXT record claims to be a DMARC record: its first tag says v=DMARC1, in these letters."""
     return len(text) <= MAX_TXT_OCTETS and _VERSION.match(text.decode("utf-8", "replace")) is not None
@@ -106,17 +107,9 @@ def parse_tags(record: bytes) -> dict[str, str]:
     return tags
 
 
+@remember_short(_REMEMBERED_RECORDS, _REMEMBERED_OCTETS)
 def parse_record(record: bytes) -> DmarcRecord:
     """A record that `choose_record` gave. Raises RecordError."""
-    return _parse(record) if len(record) > _REMEMBERED_OCTETS else _remembered(record)
-
-
-@lru_cache(maxsize=_REMEMBERED_RECORDS)
-def _remembered(record: bytes) -> DmarcRecord:
-    return _parse(record)
-
-
-def _parse(record: bytes) -> DmarcRecord:
     tags = parse_tags(record)
     rua = parse_uris(tags.get("rua", ""))
     policies = {tag: _policy(tags[tag]) for tag in ("p", "sp", "np") if tag in tags}

@@ -21,6 +21,7 @@ import re
 from typing import NamedTuple
 
 from estafeta.core.errors import EstafetaError, Kind
+from estafeta.core.ip import find_ip
 from estafeta.trust.lookups import Lookups, Status
 
 MOST_POINTS = 100.0
@@ -109,15 +110,10 @@ async def ask_name(lookups: Lookups, dns_list: DnsList, name: str) -> Listing | 
 def address_question(address: str) -> str:
     """The labels to put in front of a zone (RFC 5782 2.1 and 2.4); "" for what is never asked about: addresses that are
     not of the internet, and what is none."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
+    found = find_ip(address)
+    if found is None or any(found.address in network for network in _OWN):
         return ""
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    if any(ip in network for network in _OWN):
-        return ""
-    return ip.reverse_pointer.rpartition(".")[0].rpartition(".")[0]
+    return found.address.reverse_pointer.rpartition(".")[0].rpartition(".")[0]
 
 
 async def _ask(lookups: Lookups, dns_list: DnsList, question: str, subject: str, never: str) -> Listing | None:

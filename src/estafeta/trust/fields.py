@@ -7,7 +7,8 @@ are on what one header may cost; one beyond them has no fields, and says so. Nev
 import re
 from collections.abc import Iterable, Sequence
 
-from estafeta.trust.canonical import relaxed_field
+from estafeta.core.once import once
+from estafeta.trust.canonical import relaxed_field, relaxed_fields
 
 #: More than any message has that people send; larger headers cannot be signed or judged.
 MAX_HEADER_OCTETS = 1 << 20
@@ -25,12 +26,14 @@ class Fields:
 
     def __init__(self, header: bytes) -> None:
         self.excess = ""
+        self._header = header
+        self._bare = False
         self.raw: Sequence[bytes] = ()
         if len(header) > MAX_HEADER_OCTETS:
             self.excess = "the header is larger than 1 MiB"
         else:
-            bare = header.count(b"\n") != header.count(b"\r\n")
-            self.raw = (_MIXED_END if bare else _FIELD_END).split(header, MAX_FIELDS)
+            self._bare = header.count(b"\n") != header.count(b"\r\n")
+            self.raw = (_MIXED_END if self._bare else _FIELD_END).split(header, MAX_FIELDS)
             if len(self.raw) > MAX_FIELDS and self.raw[-1]:
                 self.excess, self.raw = f"the header has more than {MAX_FIELDS} fields", ()
         self._places: dict[bytes, list[int]] = {}
@@ -38,31 +41,25 @@ class Fields:
             name, colon, _ = field.partition(b":")
             if colon:
                 self._places.setdefault(name.rstrip(b" \t").lower(), []).append(place)
-        self._relaxed: dict[int, bytes] = {}
 
     def places(self, name: bytes) -> Sequence[int]:
         """Where the fields of a name, in lower case, stand, from the top."""
         return self._places.get(name, ())
 
-    def relaxed(self, place: int) -> bytes:
-        """A field in relaxed form."""
-        form = self._relaxed.get(place)
-        if form is None:
-            form = self._relaxed[place] = relaxed_field(self.raw[place])
-        return form
+    @once
+    def relaxed(self) -> Sequence[bytes]:
+        """The fields in relaxed form."""
+        return list(map(relaxed_field, self.raw)) if self._bare else relaxed_fields(self._header)
 
     def select(self, names: Iterable[bytes], relaxed: bool, but: int = -1) -> list[bytes]:
         """The fields that a list of names, in lower case, stands for, in canonical form, without CRLF.
 
         RFC 6376 5.4.2: each mention of a name takes the next field of it from the end; one without a field is nothing.
         `but`: the place of the field that holds the list, which it cannot mean."""
-        left: dict[bytes, list[int]] = {}
-        forms = []
-        for name in names:
-            places = left.get(name)
-            if places is None:
-                places = left[name] = [place for place in self._places.get(name, ()) if place != but]
-            if places:
-                place = places.pop()
-                forms.append(self.relaxed(place) if relaxed else self.raw[place])
-        return forms
+        wanted = [name for name in names if name in self._places]
+        left = {name: self._places[name].copy() for name in wanted}
+        for places in left.values():
+            if but in places:
+                places.remove(but)
+        forms = self.relaxed if relaxed else self.raw
+        return [forms[left[name].pop()] for name in wanted if left[name]]

@@ -3,10 +3,10 @@
 Never raises. At most `MAX_NAMES` names are tried, one after the other: an honest client has one.
 """
 
-import ipaddress
 from enum import StrEnum
 from typing import NamedTuple
 
+from estafeta.core.ip import find_ip
 from estafeta.trust.lookups import Lookups, Status
 
 #: RFC 8601 3: whoever owns the reverse zone may publish thousands, and each costs a question.
@@ -35,12 +35,10 @@ class ClientName(NamedTuple):
 
 async def find_client_name(ip: str, resolver: Lookups) -> ClientName:
     """The confirmed name of the client at `ip`. An IPv4-mapped address is looked up as IPv4."""
-    try:
-        address = ipaddress.ip_address(ip.partition("%")[0])
-    except ValueError:
+    address = find_ip(ip)
+    if address is None:
         return ClientName("", IprevStatus.PERMERROR, (), "the client has no IP address")
-    address = getattr(address, "ipv4_mapped", None) or address
-    text = str(address)
+    text = address.text
     reverse = await resolver.ptr(text)
     if reverse.status == Status.FAILED:
         return ClientName(
@@ -51,7 +49,7 @@ async def find_client_name(ip: str, resolver: Lookups) -> ClientName:
         return ClientName("", IprevStatus.PERMERROR, (), f"{text} has no name in DNS")
     failure = ""
     for name in names:
-        forward = await (resolver.ipv4(name) if address.version == 4 else resolver.ipv6(name))
+        forward = await (resolver.ipv4(name) if address.four else resolver.ipv6(name))
         if text in forward.records:
             return ClientName(name, IprevStatus.PASS, names)
         if forward.status == Status.FAILED and not failure:

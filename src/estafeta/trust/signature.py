@@ -8,8 +8,10 @@ import binascii
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
+from estafeta.core.remember import remember_short
 from estafeta.mail.address import domain_key
 from estafeta.trust.canonical import BodyKey, relaxed_field
 from estafeta.trust.fields import Fields
@@ -19,9 +21,18 @@ from estafeta.trust.tags import TagError, compact, parse_tags, split_list
 ALGORITHMS = {"rsa-sha256": "rsa", "ed25519-sha256": "ed25519"}
 
 # RFC 6376 3.5: domain names; underscores are none, but stand in selectors that people publish.
-_DOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*")
+_MAX_DOMAIN = 253
+_DOMAIN = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*")
 _NUMBER = re.compile(r"[0-9]{1,76}")  # RFC 6376 3.5: l= has at most 76 digits
-_FORMS = {"simple": False, "relaxed": True}
+# RFC 6376 3.5 c=: whether header and body are relaxed; simple for the body when it is not named.
+_FORMS = {
+    "simple": (False, False),
+    "relaxed": (True, False),
+    "simple/simple": (False, False),
+    "simple/relaxed": (False, True),
+    "relaxed/simple": (True, False),
+    "relaxed/relaxed": (True, True),
+}
 _NAMES = re.compile(r"[!-:<-~]*")
 
 
@@ -60,19 +71,21 @@ class Signature(NamedTuple):
 def parse_signature(value: bytes, required: Sequence[str] = ("v", "a", "b", "bh", "d", "h", "s")) -> Signature:
     """A signature from the value of its field. Raises SignatureError."""
     tags = read_tags(value, required)
-    relaxed_header, relaxed_body = _forms(tags.get("c", "simple/simple"))
+    forms = _FORMS.get(tags.get("c", "simple"))
+    if forms is None:
+        raise SignatureError("nobody knows its canonical form")
     signed_at, expires_at = read_time(tags, "t"), read_time(tags, "x")
     if signed_at is not None and expires_at is not None and expires_at <= signed_at:
         raise SignatureError("it expires before it was made")  # RFC 6376 3.5 x=
     length = _number(tags["l"], "l") if "l" in tags else None
-    if "dns/txt" not in split_list(tags.get("q", "dns/txt")):
+    if "q" in tags and "dns/txt" not in split_list(tags["q"]):
         raise SignatureError("its key cannot be asked for in a way that anybody knows", permanent=True)
     return Signature(
         domain=read_name(tags, "d"),
         selector=read_name(tags, "s"),
         algorithm=read_algorithm(tags),
-        relaxed_header=relaxed_header,
-        body=BodyKey(relaxed_body, length=length),
+        relaxed_header=forms[0],
+        body=BodyKey(forms[1], length=length),
         names=_names(tags["h"]),
         signature=read_base64(tags, "b"),
         body_hash=read_base64(tags, "bh"),
@@ -116,12 +129,17 @@ def read_tags(value: bytes, required: Sequence[str]) -> dict[str, str]:
         raise SignatureError(str(error)) from None
     if "v" in required and "v" in tags and tags["v"] != "1":
         raise SignatureError("it has another version than 1", permanent=True)
+    if not all(map(tags.get, required)):
+        _require(tags, required)
+    return tags
+
+
+def _require(tags: dict[str, str], required: Sequence[str]) -> None:
     for name in required:
         if name not in tags:
             raise SignatureError(f"it has no tag {name}=", permanent=True)
         if not tags[name] and name != "h":
             raise SignatureError(f"its tag {name}= is empty")
-    return tags
 
 
 def read_algorithm(tags: dict[str, str]) -> str:
@@ -137,9 +155,15 @@ def read_algorithm(tags: dict[str, str]) -> str:
 def read_name(tags: dict[str, str], tag: str) -> str:
     """A domain or selector as DNS has it. Raises SignatureError."""
     name = domain_key(compact(tags[tag]))
-    if not _DOMAIN.fullmatch(name):
+    if len(name) > _MAX_DOMAIN or not _is_domain(name):
         raise SignatureError(f"its tag {tag}= is no name in DNS")
     return name
+
+
+@lru_cache(maxsize=4096)
+def _is_domain(name: str) -> bool:
+    """Most mail is signed by few."""
+    return _DOMAIN.fullmatch(name) is not None
 
 
 def read_base64(tags: dict[str, str], tag: str) -> bytes:
@@ -161,14 +185,7 @@ def _number(text: str, tag: str) -> int:
     return int(text)
 
 
-def _forms(text: str) -> tuple[bool, bool]:
-    """RFC 6376 3.5 c=: header/body; simple for the body when it is not named."""
-    header, _, body = text.partition("/")
-    if header not in _FORMS or (body not in _FORMS and (body or "/" in text)):
-        raise SignatureError("nobody knows its canonical form")
-    return _FORMS[header], _FORMS.get(body, False)
-
-
+@remember_short(1024, 1024)
 def _names(text: str) -> tuple[bytes, ...]:
     text = compact(text).lower()
     if not _NAMES.fullmatch(text):

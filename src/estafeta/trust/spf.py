@@ -6,13 +6,13 @@ for all of it). Questions go out one after the other, as the results of a record
 resolver remembers cost no turn of the event loop.
 """
 
-import ipaddress
 import re
 import time
 from collections.abc import Coroutine
 from typing import Any, NamedTuple
 
 from estafeta.core.clock import Clock
+from estafeta.core.ip import find_ip
 from estafeta.mail.address import domain_key
 from estafeta.trust.lookups import LookupAnswer, Lookups, Status
 from estafeta.trust.spfclient import SpfClient
@@ -74,9 +74,8 @@ async def check_host(
     is the HELO name and `sender` the same, or "": its local part is then `postmaster` (2.4). `own_host` and `clock`
     are for explanations (%{r}, %{t})."""
     name = domain_key(domain).removesuffix(".")
-    try:
-        address = ipaddress.ip_address(ip.partition("%")[0])
-    except ValueError:
+    address = find_ip(ip)
+    if address is None:
         return SpfResult(SpfStatus.NONE, name, problem="the client has no IP address")
     check = _Check(SpfClient(address, name, sender, helo, own_host, clock), name, resolver, limits)
     try:

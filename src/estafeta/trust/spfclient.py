@@ -3,10 +3,9 @@
 import ipaddress
 
 from estafeta.core.clock import Clock
+from estafeta.core.ip import Ip
 from estafeta.mail.address import domain_key
 from estafeta.trust.spfrecord import Mechanism
-
-IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class SpfClient:
@@ -14,20 +13,14 @@ class SpfClient:
 
     `domain` is what stands for the sender's where that has none; `own_host` and `clock` are for %{r} and %{t}."""
 
-    __slots__ = ("_address", "_clock", "_helo", "_local", "_number", "_own_host", "_sender_domain", "four", "text")
+    __slots__ = ("_clock", "_domain", "_helo", "_ip", "_own_host", "_sender", "four", "text")
 
-    def __init__(self, address: IpAddress, domain: str, sender: str, helo: str, own_host: str, clock: Clock) -> None:
-        # RFC 7208 5: a mapped address is an IPv4 address.
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        self._address = address
-        self._number = int(address)
-        self.text = str(address)
-        self.four = address.version == 4
-        local, _, sender_domain = sender.rpartition("@")
-        # RFC 7208 2.4, 4.3: without a local part it is postmaster's.
-        self._local = local or "postmaster"
-        self._sender_domain = domain_key(sender_domain) or domain
+    def __init__(self, ip: Ip, domain: str, sender: str, helo: str, own_host: str, clock: Clock) -> None:
+        self._ip = ip
+        self.text = ip.text
+        self.four = ip.four
+        self._domain = domain
+        self._sender = sender
         self._helo = helo
         self._own_host = own_host
         self._clock = clock
@@ -35,7 +28,7 @@ class SpfClient:
     def within(self, network: int, mechanism: Mechanism) -> bool:
         """Whether the address is in a network of its own kind, with the mechanism's prefix length."""
         spare = 32 - mechanism.bits4 if self.four else 128 - mechanism.bits6
-        return (self._number ^ network) >> spare == 0
+        return (self._ip.number ^ network) >> spare == 0
 
     def among(self, addresses: tuple[str, ...], mechanism: Mechanism) -> bool:
         """Whether the networks around `addresses`, which are of the client's kind, hold it (RFC 7208 5.3)."""
@@ -45,15 +38,18 @@ class SpfClient:
 
     def value(self, letter: str) -> str | None:
         """RFC 7208 7.2: all macro letters but d and p, which change during a check; None: no name can hold it."""
+        local, _, sender_domain = self._sender.rpartition("@")
+        # RFC 7208 2.4, 4.3: without a local part it is postmaster's.
+        local, sender_domain = local or "postmaster", domain_key(sender_domain) or self._domain
         match letter:
             case "l" | "s":
                 # RFC 8616 4: what is beyond ASCII can be in no name.
-                whole = self._local if letter == "l" else f"{self._local}@{self._sender_domain}"
+                whole = local if letter == "l" else f"{local}@{sender_domain}"
                 return whole if whole.isascii() else None
             case "o":
-                return self._sender_domain
+                return sender_domain
             case "i":
-                return self.text if self.four else ".".join(self._address.exploded.replace(":", "").upper())
+                return self.text if self.four else ".".join(self._ip.address.exploded.replace(":", "").upper())
             case "c":
                 return self.text
             case "v":

@@ -114,3 +114,15 @@ def test_nothing_is_read_where_no_hash_is_wanted() -> None:
     pieces = iter((b"a", b"b"))
     assert hash_bodies([], pieces) == {}
     assert next(pieces) == b"a"
+
+
+@given(st.lists(st.sampled_from([b"a", b"B:", b":", b" ", b"\t", b"\r\n", b"\r", b"\n", b"\r\nC: "]), max_size=30))
+@example([b"B:", b"a", b"\r\n", b"\r\n", b" ", b"a", b"\r\n"])
+@example([b"B:", b"\r", b"\r\n", b"\t", b" ", b"a"])
+def test_fields_all_at_once_are_as_each_alone(bits: list[bytes]) -> None:
+    fields = Fields(b"".join(bits))
+    assert len(fields.relaxed) == len(fields.raw)
+    for raw, relaxed in zip(fields.raw, fields.relaxed, strict=True):
+        name, colon, _ = raw.partition(b":")
+        if colon and not set(b" \t\r\n") & set(name.rstrip(b" \t")):
+            assert relaxed == relaxed_field(raw)

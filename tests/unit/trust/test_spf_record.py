@@ -1,12 +1,12 @@
 """SPF records and macros: the grammar of RFC 7208 12, its examples (7.4), and whatever a stranger writes."""
 
 import asyncio
-import ipaddress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from estafeta.core.ip import find_ip
 from estafeta.trust.spf import MAX_EXPLANATION, SpfStatus, check_host
 from estafeta.trust.spfclient import SpfClient
 from estafeta.trust.spfmacros import (
@@ -56,9 +56,9 @@ SENDER = "strong-bad@email.example.com"
 
 
 def expanded(text: str, ip: str = "192.0.2.3") -> str | None:
-    client = SpfClient(
-        ipaddress.ip_address(ip), "email.example.com", SENDER, "relay.example.org", "me.test", lambda: 1_700_000_000
-    )
+    address = find_ip(ip)
+    assert address is not None
+    client = SpfClient(address, "email.example.com", SENDER, "relay.example.org", "me.test", lambda: 1_700_000_000)
     given_here = {"d": "email.example.com", "p": "mx.example.org"}
     return expand(parse_macro_string(text), lambda letter: given_here.get(letter) or client.value(letter))
 
