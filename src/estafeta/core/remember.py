@@ -1,10 +1,10 @@
 """Results of pure functions remembered by the text that they are of, within bounds."""
 
-from collections.abc import Callable, Sized
+from collections.abc import Callable
 from functools import lru_cache, wraps
 from typing import TypeVar
 
-Text = TypeVar("Text", bound=Sized)
+Text = TypeVar("Text", str, bytes)
 Value = TypeVar("Value")
 
 

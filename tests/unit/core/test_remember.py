@@ -44,4 +44,9 @@ def test_addresses(text: str, expected: str, four: bool) -> None:
         assert found is None
     else:
         assert found is not None
-        assert (found.text, str(found.address), int(found.address), found.four) == (expected, expected, found.number, four)
+        assert (found.text, str(found.address), int(found.address), found.four) == (
+            expected,
+            expected,
+            found.number,
+            four,
+        )
