@@ -3,6 +3,7 @@
 import binascii
 import html
 import re
+from collections.abc import Iterator
 
 from estafeta.mail.charsets import decode_text
 from estafeta.mail.encodedwords import decode_base64
@@ -10,7 +11,10 @@ from estafeta.mail.encodedwords import decode_base64
 MAX_CHARACTERS = 255
 """RFC 8970 3.1: at most 256; one less, as column types of databases have it."""
 _ENOUGH = 512
-"""Octets of plain text looked at first: mostly they hold MAX_CHARACTERS."""
+"""Octets of plain text, or characters between tags, looked at first: mostly they hold MAX_CHARACTERS."""
+_LONGEST_REFERENCE = 40
+"""Characters that a name of HTML has at most (`&CounterClockwiseContourIntegral;` and its kin): a text that is not read
+to its end may end within one."""
 _TAG = re.compile(r"/?([A-Za-z][A-Za-z0-9]*)")
 _HIDDEN = frozenset({"style", "script", "title", "head", "template"})
 _INLINE = frozenset({"a", "b", "i", "u", "em", "strong", "span", "font", "small", "big", "sub", "sup", "code", "tt"})
@@ -32,7 +36,7 @@ def make_preview(sample: bytes, subtype: bytes, encoding: bytes, charset: str, *
     text = decode_text(sample, charset)
     if torn:
         text = text.rstrip("\ufffd")
-    return _cut(_collapse(strip_html(text) if subtype == b"html" else text))
+    return _cut(_html_line(text) if subtype == b"html" else _collapse(text))
 
 
 def _collapse(text: str) -> str:
@@ -54,39 +58,53 @@ def _cut(line: str) -> str:
 def strip_html(text: str) -> str:
     """The text between the tags, without styles, scripts, the head and comments. For reading, not for showing as
     HTML: it makes nothing safe."""
-    out: list[str] = []
+    return html.unescape("".join(_texts(text)))
+
+
+def _html_line(text: str) -> str:
+    """The text between the tags in one line: all of it, or more than MAX_CHARACTERS."""
+    found: list[str] = []
+    size, enough = 0, _ENOUGH
+    for piece in _texts(text):
+        found.append(piece)
+        size += len(piece)
+        if size > enough:
+            line = _collapse(html.unescape("".join(found)))
+            if len(line) > MAX_CHARACTERS + _LONGEST_REFERENCE:
+                return line
+            enough = 2 * size
+    return _collapse(html.unescape("".join(found)))
+
+
+def _texts(text: str) -> Iterator[str]:
+    """What stands between the tags, with a space for each that parts words."""
     lower = text.lower()
     if len(lower) != len(text):  # a few letters grow in lower case; offsets must agree
         lower = text
     at = 0
-    while True:
+    while at >= 0:
         tag = text.find("<", at)
         if tag < 0:
-            out.append(text[at:])
-            break
-        out.append(text[at:tag])
-        at = _after_tag(text, lower, tag, out)
-        if at < 0:
-            break
-    return html.unescape("".join(out))
+            yield text[at:]
+            return
+        yield text[at:tag]
+        between, at = _after_tag(text, lower, tag)
+        yield between
 
 
-def _after_tag(text: str, lower: str, tag: int, out: list[str]) -> int:
-    """Where text goes on after what opens at `tag`, -1 for nowhere."""
+def _after_tag(text: str, lower: str, tag: int) -> tuple[str, int]:
+    """What is shown for what opens at `tag`, and where text goes on after it, -1 for nowhere."""
     if text.startswith("<!--", tag):
         end = text.find("-->", tag + 4)
-        return end + 3 if end >= 0 else -1
+        return "", end + 3 if end >= 0 else -1
     name = _TAG.match(text, tag + 1)
     if name is None and text[tag + 1 : tag + 2] not in ("!", "?"):
-        out.append("<")
-        return tag + 1
+        return "<", tag + 1
     end = text.find(">", tag)
     if end < 0:
-        return -1
+        return "", -1
     word = lower[name.start(1) : name.end(1)] if name is not None else ""
-    if word not in _INLINE:
-        out.append(" ")
     if word in _HIDDEN and text[tag + 1] != "/":
         close = lower.find("</" + word, end)
         end = text.find(">", close) if close >= 0 else -1
-    return end + 1 if end >= 0 else -1
+    return "" if word in _INLINE else " ", end + 1 if end >= 0 else -1

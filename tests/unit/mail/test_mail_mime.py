@@ -182,6 +182,21 @@ def test_any_octets_have_a_preview(sample: bytes, subtype: bytes, encoding: byte
     assert preview == preview.strip()
 
 
+@given(
+    st.lists(
+        st.sampled_from(
+            ["word ", "<p>", "<b>", "&amp;", "&Counter", "ClockwiseContourIntegral;", "&#x0041", "1;", "<", ">", "\n"]
+        )
+        | st.integers(200, 600).map(lambda count: "ab " * (count // 3)),
+        max_size=60,
+    ).map("".join)
+)
+def test_a_preview_of_html_is_the_beginning_of_its_text(text: str) -> None:
+    words = " ".join(strip_html(text).split())
+    words = " ".join("".join(c if c.isprintable() else " " for c in words).split())
+    assert make_preview(text.encode(), b"html", b"8bit", "utf-8", torn=False) == words[:255].rstrip()
+
+
 @pytest.mark.parametrize(
     "text", ["<style>" * 20_000, "<" * 100_000, "<!--" * 30_000, "</script><script>" * 10_000, "&" * 50_000]
 )
