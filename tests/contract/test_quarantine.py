@@ -149,7 +149,7 @@ def test_the_journal_says_who_decided_what(queue: Queue) -> None:
     with queue.store.database.read() as conn:
         query = select(journal.c.code, journal.c.address, journal.c.text, journal.c.detail).order_by(journal.c.at_us)
         told = [tuple(row) for row in conn.execute(query)]
-    who = '{"who": "root"}'
+    who = '{"who":"root"}'
     assert told[-3:] == [
         (Code.RELEASED, "ana@here.test", "out of quarantine", who),
         (Code.REMOVED, "Bo@here.test", "in quarantine", who),

@@ -110,7 +110,14 @@ def read_children(database: Database, message_id: int, at_us: int) -> list[int]:
     """Idents of messages that say that they come of this one, of those that were made at about that moment."""
     low, high = (max(0, at_us // 1000 + seconds * 1000) << 20 for seconds in (-_ABOUT_SECONDS, _ABOUT_SECONDS))
     with database.read() as conn:
-        rows = _CHILDREN.rows(conn, low=low, high=high, said=f'%"parent": "{message_id:x}"%', most=_HOPS)
+        rows = _CHILDREN.rows(
+            conn,
+            low=low,
+            high=high,
+            said=f'%"parent":"{message_id:x}"%',
+            once=f'%"parent": "{message_id:x}"%',
+            most=_HOPS,
+        )
     return [row[0] for row in rows]
 
 
@@ -237,7 +244,8 @@ _CHILDREN = Query(
     .where(
         journal.c.message_id >= bindparam("low"),
         journal.c.message_id < bindparam("high"),
-        journal.c.detail.like(bindparam("said")),
+        # Older records have a space there.
+        or_(journal.c.detail.like(bindparam("said")), journal.c.detail.like(bindparam("once"))),
     )
     .order_by(journal.c.message_id)
     .limit(bindparam("most"))

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-# One encoder for all: `json.dumps` makes one for each call with options.
-_encode = json.JSONEncoder(ensure_ascii=False).encode
+from pydantic_core import PydanticSerializationError, to_json
+
 #: So many recipients are named in the record of a message; each that it goes to has records of its own as well.
 MAX_NAMED = 20
 
@@ -86,7 +86,11 @@ def detail(**values: Any) -> str:
     (`account/mailbox/uid`), sender (of what was refused), hop, host, seconds, attempt, next_ms, status, notice
     (ident of the notice), parent and child (idents), list, reason, who, kept, signed and sealed (by which keys: a
     domain and selectors)."""
-    return _encode({key: value for key, value in values.items() if value})
+    known = {key: value for key, value in values.items() if value}
+    try:
+        return to_json(known).decode()
+    except (PydanticSerializationError, UnicodeError):  # half a surrogate pair, which has no UTF-8
+        return json.dumps(known, ensure_ascii=False, separators=(",", ":"))
 
 
 def refusal(

@@ -105,13 +105,13 @@ def test_one_notice_for_all_that_failed() -> None:
     assert report.message_id == "<1@x>"
     assert codes(due) == [("AP", "bob@example.org"), ("AP", "eve@example.org")]
     assert due.records[0] == Record(
-        0x18F, "AP", "bob@example.org", text="550 5.1.1 User unknown", detail='{"notice": "200"}'
+        0x18F, "AP", "bob@example.org", text="550 5.1.1 User unknown", detail='{"notice":"200"}'
     )
     [made_here] = due.made[0].acceptance.records
     assert (made_here.message_id, made_here.code, made_here.detail) == (
         0x200,
         "EH",
-        '{"parent": "18f", "to": ["jo@example.com"]}',
+        '{"parent":"18f","to":["jo@example.com"]}',
     )
 
 
