@@ -22,14 +22,14 @@ class Lost(NamedTuple):
     reason: str
 
 
-class _Row(NamedTuple):
+class Wanted(NamedTuple):
     """What is asked of somebody at a stage, and which of it looks something up."""
 
     checks: tuple[Check, ...]
     lookups: tuple[tuple[Check, Find], ...]
 
     @classmethod
-    def of(cls, checks: Sequence[Check]) -> "_Row":
+    def of(cls, checks: Sequence[Check]) -> "Wanted":
         return cls(tuple(checks), tuple((check, check.find) for check in checks if check.find is not None))
 
 
@@ -46,14 +46,14 @@ class Chain:
         self._of_others = {who: frozenset(one.name for one in self.checks if who not in one.who) for who in Who}
         self._looking = {check.name for check in self.checks if check.find}
         self._rows = {
-            (stage, who): _Row.of([one for one in self.checks if one.stage is stage and who in one.who])
+            (stage, who): Wanted.of([one for one in self.checks if one.stage is stage and who in one.who])
             for stage in Stage
             for who in Who
         }
 
-    def wanted(self, stage: Stage, facts: Facts) -> tuple[Check, ...]:
-        """The checks that are asked at a stage."""
-        return self._rows[stage, who_is(facts)].checks
+    def wanted(self, stage: Stage, facts: Facts) -> "Wanted":
+        """What is asked at a stage."""
+        return self._rows[stage, who_is(facts)]
 
     def concerning(self, verdicts: Sequence[Verdict], facts: Facts) -> list[Verdict]:
         """Of what was said, what holds for who the client is by now: it may have signed in since."""
@@ -74,7 +74,7 @@ class Chain:
     ) -> list[Verdict] | Coroutine[Any, Any, list[Verdict]]:
         """The verdicts of a stage: at once where nothing has to be waited for. `aside`: judges run in a thread, since
         there is much to be read."""
-        checks, lookups = self._rows[stage, who_is(facts)]
+        checks, lookups = self.wanted(stage, facts)
         if not checks:
             return []
         waiting: list[tuple[Check, Coroutine[Any, Any, Any]]] = []

@@ -23,6 +23,7 @@ from estafeta.storage.database import Database
 from estafeta.trust.dkim import DkimResult, DkimWord
 from estafeta.trust.spf import SpfResult
 from estafeta.trust.spfrecord import SpfStatus
+from judge_kit import refusal_of_recipient
 
 T = TypeVar("T")
 #: Instead of a record.
@@ -114,7 +115,7 @@ async def session(
     said: list[Verdict | None] = []
     for recipient in recipients:
         known.recipient = recipient
-        refusal = screening.refusal(recipient[0]) or await screening.recipient()
+        refusal = screening.refusal(recipient[0]) or await refusal_of_recipient(screening)
         if refusal is None:
             known.recipients.append(recipient)
         said.append(refusal)

@@ -17,6 +17,7 @@ from estafeta.policy.judgement import judge
 from estafeta.policy.verdict import Action, Verdict, deferred, discarded, passed, quarantined, rejected, scored, tagged
 from estafeta.protocols.smtp.limits import Mode
 from estafeta.servers.smtp.screening import Screening
+from judge_kit import refusal_of_recipient
 
 QUICK = Settings.model_validate({"policy": {"lookup_seconds": 0.1}})
 
@@ -121,7 +122,7 @@ def test_each_check_is_asked_of_those_it_is_for(facts: Facts, who: Who) -> None:
     rows = [Check(str(one.name), Stage.HELO, "", says(), who=one) for one in (Who.STRANGERS, Who.NETWORKS, Who.LMTP)]
     everybody = Check("all", Stage.HELO, "", says(), who=Who.EVERYBODY)
     off = Check("off", Stage.HELO, "", says(), who=Who.EVERYBODY, on=lambda settings: False)
-    assert [one.name for one in chain(*rows, everybody, off).wanted(Stage.HELO, facts)] == [who.name, "all"]
+    assert [one.name for one in chain(*rows, everybody, off).wanted(Stage.HELO, facts).checks] == [who.name, "all"]
 
 
 @in_loop
@@ -140,7 +141,7 @@ async def test_lookups_run_beside_the_session_and_postmaster_hears_of_refusals()
     assert screening.refusal(Address("Postmaster", "here.test")) is None
     screening.begin_message()
     assert screening.refusal(Address("ana", "here.test")) is not None  # it is of the connection
-    later = await screening.recipient()
+    later = await refusal_of_recipient(screening)
     assert later is not None
     assert later.action is Action.DEFER
 
@@ -247,4 +248,4 @@ async def test_a_check_may_have_a_time_of_its_own_and_settings_may_say_whom_it_i
     table = chain(slow, patient, hasty)
     said = await verdicts(table, Stage.CONTENT, Facts("192.0.2.1"))
     assert [one.reason for one in said] == ["no answer in time", "found clean", "no answer in time"]
-    assert [one.name for one in table.wanted(Stage.CONTENT, Facts("127.0.0.1", trusted=True))] == ["dns"]
+    assert [one.name for one in table.wanted(Stage.CONTENT, Facts("127.0.0.1", trusted=True)).checks] == ["dns"]

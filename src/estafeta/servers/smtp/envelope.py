@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -146,19 +146,25 @@ def _judge_recipient(
     if not verdict.accepted:
         _refuse_recipient(session, address, verdict)
         return None
-    if session.screening.wants(Stage.RCPT):
-        return _screen_recipient(session, event, address, resolution)
-    return _place(session, event, address, resolution)
+    said = session.screening.recipient()
+    go_on = partial(_screened, session, event, address, resolution)
+    return go_on(said) if isinstance(said, list) else _screened_later(said, go_on)
 
 
-async def _screen_recipient(
-    session: "SmtpSession", event: events.Rcpt, address: Address, resolution: Resolution
+def _screened(
+    session: "SmtpSession", event: events.Rcpt, address: Address, resolution: Resolution, said: Sequence[Verdict]
+) -> Awaitable[None] | None:
+    refusal = session.screening.refused(said)
+    if refusal is None:
+        return _place(session, event, address, resolution)
+    _refuse_recipient(session, address, refusal)
+    return None
+
+
+async def _screened_later(
+    said: Awaitable[Sequence[Verdict]], go_on: Callable[[Sequence[Verdict]], Awaitable[None] | None]
 ) -> None:
-    refusal = await session.screening.recipient()
-    if refusal is not None:
-        _refuse_recipient(session, address, refusal)
-        return
-    waiting = _place(session, event, address, resolution)
+    waiting = go_on(await said)
     if waiting is not None:
         await waiting
 

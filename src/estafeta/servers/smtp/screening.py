@@ -5,7 +5,8 @@ besides the session until RCPT, so that a client with nothing to hide never wait
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 from estafeta.mail.address import Address
 from estafeta.policy.chain import Chain
@@ -83,18 +84,16 @@ class Screening:
         self.facts.end_message()
         self._forget_all(_OF_MESSAGE)
 
-    async def recipient(self) -> Verdict | None:
-        """The checks of stage RCPT for `facts.recipient`; why it is refused, or None."""
-        found = self._chain.judge(Stage.RCPT, self.facts)
-        verdicts = found if isinstance(found, list) else await found
+    def recipient(self) -> list[Verdict] | Coroutine[Any, Any, list[Verdict]]:
+        """What the checks of stage RCPT say of `facts.recipient`: at once where nothing has to be waited for."""
+        return self._chain.judge(Stage.RCPT, self.facts)
+
+    def refused(self, verdicts: Sequence[Verdict]) -> Verdict | None:
+        """Why the recipient of whom this was said is refused; None: it is not, and what was said counts."""
         refusal = _refusal(verdicts)
         if refusal is None and verdicts:
             self._said.setdefault(Stage.RCPT, []).extend(verdicts)
         return refusal
-
-    def wants(self, stage: Stage) -> bool:
-        """Whether there are checks for this stage."""
-        return bool(self._chain.wanted(stage, self.facts))
 
     async def inspect(self, content: Content) -> Judgement:
         """Ask the checks of the message, and judge all that was said."""
