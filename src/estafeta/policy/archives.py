@@ -61,8 +61,9 @@ def find_format(octets: bytes | bytearray, name: str = "") -> Format | None:
                 return found
     if is_tar(octets):
         return Format.TAR
-    if any(octets.startswith(mark, at) for at, mark in _UNSUPPORTED_AT):
-        return Format.UNSUPPORTED
+    for at, mark in _UNSUPPORTED_AT:
+        if octets.startswith(mark, at):
+            return Format.UNSUPPORTED
     return Format.UNSUPPORTED if name.lower().endswith(_UNSUPPORTED_ENDINGS) else None
 
 

@@ -17,6 +17,7 @@ from html import unescape
 from itertools import chain, islice, pairwise, repeat
 from zlib import crc32
 
+from estafeta.core.remember import remember_short
 from estafeta.mail.charsets import decode_text
 from estafeta.mail.encodedwords import decode_header
 from estafeta.policy.content import Content
@@ -143,14 +144,20 @@ def _field_words(content: Content) -> Iterator[tuple[str, list[str]]]:
     fields = content.fields
     for name, place in _FIELDS.items():
         for value in fields.raw(name)[:2]:
-            text = decode_header(value[:_MAX_FIELD]).lower()
-            words = _of_text(text)
-            if "@" in text:
-                words += [address.group(0).replace("\n", " ") for address in _ADDRESS.finditer(text)][:4]
-            yield place, words
+            yield place, _of_field(value[:_MAX_FIELD])
     for value in fields.raw("message-id")[:1]:
         yield "id", _ADDRESS.findall(decode_header(value[:_MAX_FIELD]).lower())[:1]
     yield "field", _OURS.findall("\n".join(fields.names()[:_MAX_NAMES]))
+
+
+@remember_short(1024, 200)
+def _of_field(value: bytes) -> list[str]:
+    """Words and addresses. Who writes again writes the same in most fields."""
+    text = decode_header(value).lower()
+    words = _of_text(text)
+    if "@" in text:
+        words += [address.group(0).replace("\n", " ") for address in _ADDRESS.finditer(text)][:4]
+    return words
 
 
 def _structure(parts: tuple[Part, ...]) -> list[str]:

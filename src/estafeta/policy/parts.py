@@ -17,15 +17,14 @@ from itertools import chain
 from mimetypes import MimeTypes
 from typing import NamedTuple
 
-from estafeta.core.errors import EstafetaError
 from estafeta.mail.headers import find_header_end
 from estafeta.mail.scan import MessageScanner, MessageSummary, ScanLimits
 from estafeta.mail.structure import Part as Place
-from estafeta.mail.structure import parse_structure
 from estafeta.policy.archive_members import Member, Unpacked
 from estafeta.policy.archives import Format, find_format, read_members
 from estafeta.policy.fields import MAX_HEADER_OCTETS
-from estafeta.policy.transfer import decoder_for
+from estafeta.policy.part_places import is_wrapped, leaves, root_of
+from estafeta.policy.transfer import decoder_for, is_as_it_was
 
 #: Leaves of the message, without what is in archives. Digests of mailing lists stay under 300.
 MAX_PARTS = 1000
@@ -67,6 +66,9 @@ _SCAN_COST = 2
 # What has several parts says so; fields of a letter are short.
 _WITH_PARTS = re.compile(rb"multipart|message", re.IGNORECASE)
 _SHORT_FIELDS = 500
+# The size of the body where that is all of the message.
+_ALL = sys.maxsize
+_SHORT = 64 << 10
 _CONTENT_FIELD = re.compile(rb"^content-[^\n]*(?:\n[ \t][^\n]*)*\n", re.IGNORECASE | re.MULTILINE)
 # The tables of the machine are not asked: the same message reads the same everywhere.
 _TYPES = MimeTypes()
@@ -176,14 +178,14 @@ class _Reader:
     ) -> None:
         """A message; `within` goes in front of the paths of its parts."""
         if summary is not None and summary.structure:
-            root, defects = _root_of(summary)
+            root, defects = root_of(summary)
         else:
             root, defects = _scan(header, pieces)
         self.beyond.update(_DEFECTS[defect] for defect in defects if defect in _DEFECTS)
-        if root is None:
+        if root is None or self._letter(root, pieces, within):
             return
         source, begin = _Source(pieces()), root.body_offset
-        for place, path, deep in _leaves(root, within, depth):
+        for place, path, deep in leaves(root, within, depth):
             if deep > MAX_DEPTH:
                 self.beyond.add("depth")
             elif self.leaves >= MAX_PARTS:
@@ -193,16 +195,31 @@ class _Reader:
                 self.leaves += 1
                 self._leaf(place, path, source, begin, deep, archives)
 
+    def _letter(self, root: Place, pieces: Callable[[], Iterator[bytes]], within: str) -> bool:
+        """Take a message that is one short text, sent as it is: most mail, which needs nothing of all the rest."""
+        if root.body_size != _ALL or root.type != "text" or root.filename or root.other_name:
+            return False
+        found = pieces()
+        octets = next(found, b"")
+        short = len(octets) <= min(_SHORT, self.room) and next(found, None) is None
+        if not short or not is_as_it_was(root.encoding, octets) or find_format(octets) or octets.startswith(_OLE):
+            return False
+        self.leaves += 1
+        self.room -= len(octets)
+        attached = root.disposition == "attachment"
+        self.parts.append(Part(f"text/{root.subtype}", "", f"{within}1", octets, True, root.charset, attached))
+        return True
+
     def _leaf(self, place: Place, path: str, source: _Source, begin: int, depth: int, archives: int) -> None:
         attached = place.disposition == "attachment" or bool(place.filename)
         media = f"{place.type}/{place.subtype}"
         start, size, encoding = place.body_offset - begin, place.body_size, place.encoding
-        if place.message is not None and not _is_wrapped(place):
+        if place.message is not None and not is_wrapped(place):
             start, size, encoding = place.message.header_offset - begin, place.message.header_size, ""
         octets, complete = self._decode(source.stretch(start, start + size), encoding)
         part = Part(media, place.filename, path, octets, complete, place.charset, attached)
         part = part._replace(other_name=place.other_name) if place.other_name else part
-        if place.message is not None and not _is_wrapped(place):
+        if place.message is not None and not is_wrapped(place):
             self.parts.append(part)
         else:
             self._file(part, depth, archives)
@@ -325,14 +342,6 @@ def _part_of(archive: Part, member: Member) -> Part:
     return Part(media, member.name, path, complete=False, attached=True, other_name=member.other_name)
 
 
-def _root_of(summary: MessageSummary) -> tuple[Place | None, Sequence[str]]:
-    """The outermost part, None where it cannot be read, and what is wrong."""
-    try:
-        return parse_structure(summary.structure).root, summary.defects
-    except EstafetaError:
-        return None, summary.defects
-
-
 def _scan(header: bytes, pieces: Callable[[], Iterator[bytes]]) -> tuple[Place | None, Sequence[str]]:
     # Only what says where parts are: no envelope is wanted, which is half of the work.
     fields = b"".join(_CONTENT_FIELD.findall(header if header.endswith(b"\n") else header + b"\r\n"))
@@ -347,7 +356,7 @@ def _scan_letter(fields: bytes) -> Place | None:
     root, defects = _scan_all(fields, ())
     if root is None or defects or root.type in ("multipart", "message"):
         return None
-    return replace(root, body_size=sys.maxsize)
+    return replace(root, body_size=_ALL)
 
 
 def _scan_all(fields: bytes, pieces: Iterable[bytes]) -> tuple[Place | None, Sequence[str]]:
@@ -355,23 +364,4 @@ def _scan_all(fields: bytes, pieces: Iterable[bytes]) -> tuple[Place | None, Seq
     scanner.feed(fields + b"\r\n")
     for piece in pieces:
         scanner.feed(piece)
-    return _root_of(scanner.close())
-
-
-def _is_wrapped(place: Place) -> bool:
-    """RFC 2046 5.2.1 forbids encodings for message/rfc822; some who have something to hide use one."""
-    return place.encoding in ("base64", "quoted-printable")
-
-
-def _leaves(place: Place, path: str, depth: int, *, in_message: bool = True) -> Iterator[tuple[Place, str, int]]:
-    """Leaves, their numbers as in IMAP (RFC 9051 6.4.5.1), and how deep they are."""
-    if place.parts:
-        dot = "" if not path or path.endswith("/") else "."
-        for number, child in enumerate(place.parts, 1):
-            yield from _leaves(child, f"{path}{dot}{number}", depth + 1, in_message=False)
-        return
-    if in_message:
-        path = f"{path}1" if not path or path.endswith("/") else f"{path}.1"
-    yield place, path, depth
-    if place.message is not None and not _is_wrapped(place):
-        yield from _leaves(place.message, path, depth + 1)
+    return root_of(scanner.close())

@@ -40,6 +40,11 @@ class Base64Decoder:
         return self._decoder.close()
 
 
+def is_as_it_was(encoding: str, beginning: bytes) -> bool:
+    """Whether to decode a part that begins so changes nothing."""
+    return encoding in ("", "7bit", "8bit", "binary") and not _ARCHIVE.match(beginning)
+
+
 def decoder_for(encoding: str, beginning: bytes) -> BinaryDecoder | Base64Decoder:
     """The decoder of a part that begins so, as it was sent. `encoding`: the word of its header in lower case."""
     if encoding == "base64":

@@ -70,11 +70,21 @@ def encode_auth_results(authserv_id: str, results: Iterable[MethodResult], *, ut
     lines = [f"{_FIELD}: {_value(authserv_id, utf8)}"]
     for result in results:
         lines[-1] += ";"
-        lines += _fold(_words(result, utf8))
+        # Of DKIM no two are alike; the others are of a client, a sender or a domain, which come again.
+        lines += _lines(result, utf8) if result.method == "dkim" else _known_lines(result, utf8)
     if len(lines) == 1:
         # RFC 8601 2.2: no-result.
         lines[0] += "; none"
     return "\r\n".join(lines).encode("utf-8", "replace") + b"\r\n"
+
+
+@lru_cache(maxsize=512)
+def _known_lines(result: MethodResult, utf8: bool) -> list[str]:
+    return _lines(result, utf8)
+
+
+def _lines(result: MethodResult, utf8: bool) -> list[str]:
+    return _fold(_words(result, utf8))
 
 
 def _words(result: MethodResult, utf8: bool) -> list[str]:

@@ -58,6 +58,8 @@ def relaxed_fields(header: bytes) -> list[bytes]:
 class _Body:
     """One canonical form of a body, on its way into hashes."""
 
+    __slots__ = ("_held", "_lines", "_relaxed", "_sinks", "octets")
+
     def __init__(self, relaxed: bool) -> None:
         self._relaxed = relaxed
         self._sinks: list[Sink] = []
@@ -112,13 +114,15 @@ class BodyHashes:
         self._hashes = {key: _NEW.copy() for key in wanted}
         self._bodies: dict[bool, _Body] = {}
         for key, hasher in self._hashes.items():
-            body = self._bodies.setdefault(key.relaxed, _Body(key.relaxed))
+            body = self._bodies.get(key.relaxed)
+            if body is None:
+                body = self._bodies[key.relaxed] = _Body(key.relaxed)
             body.add(hasher.update if key.length is None else _limited(hasher.update, key.length))
 
     def feed(self, piece: bytes) -> None:
         """The next octets of the body."""
         for start in range(0, len(piece), _MAX_PIECE):
-            part = piece[start : start + _MAX_PIECE] if len(piece) > _MAX_PIECE else piece
+            part = piece[start : start + _MAX_PIECE]
             for body in self._bodies.values():
                 body.feed(part)
 

@@ -16,7 +16,6 @@ import asyncio
 import hmac
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -82,8 +81,7 @@ class Candidate(NamedTuple):
     found: DkimResult
 
 
-@dataclass(frozen=True, slots=True)
-class DkimCase:
+class DkimCase(NamedTuple):
     """What `prepare` found: in the order of the header, results that are certain and candidates."""
 
     fields: Fields
@@ -117,7 +115,7 @@ async def prepare(header: bytes | Fields, resolver: Lookups, *, now: float, keys
         return DkimCase(fields, [DkimResult(DkimWord.NONE, "the message has no signature")])
     places.sort()
     read = [_read(fields, place, now) for place in places[:MAX_SIGNATURES]]
-    wanted = (part[0].key_name for part in read if not isinstance(part, DkimResult))
+    wanted = [part[0].key_name for part in read if not isinstance(part, DkimResult)]
     answers = await look_up(wanted, resolver)
     parts = [
         part if isinstance(part, DkimResult) else _with_key(place, *part, answers[part[0].key_name], keys)

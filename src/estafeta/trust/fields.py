@@ -56,10 +56,10 @@ class Fields:
 
         RFC 6376 5.4.2: each mention of a name takes the next field of it from the end; one without a field is nothing.
         `but`: the place of the field that holds the list, which it cannot mean."""
-        wanted = [name for name in names if name in self._places]
-        left = {name: self._places[name].copy() for name in wanted}
+        names, known = tuple(names), self._places
+        left = {name: known[name].copy() for name in set(names) if name in known}
         for places in left.values():
             if but in places:
                 places.remove(but)
         forms = self.relaxed if relaxed else self.raw
-        return [forms[left[name].pop()] for name in wanted if left[name]]
+        return [forms[left[name].pop()] for name in names if left.get(name)]
