@@ -16,45 +16,8 @@ import typer
 
 from estafeta import __version__
 from estafeta.app.home import DEFAULT_HOME
-from estafeta.cli import (
-    alias,
-    batch,
-    block,
-    certificate,
-    config,
-    crashtest,
-    demo,
-    dkim,
-    dmarc,
-    domain,
-    filters,
-    group,
-    journal,
-    junk,
-    lab,
-    lists,
-    loglevel,
-    message,
-    policy,
-    quarantine,
-    queue,
-    rates,
-    route,
-    senders,
-    sendmail,
-    serve,
-    setup,
-    shared,
-    smarthost,
-    smtp_session,
-    stats,
-    status,
-    store,
-    tls_report,
-    trace,
-    transfer,
-    user,
-)
+from estafeta.cli import sendmail
+from estafeta.cli.commands import Root
 from estafeta.cli.common import Options
 from estafeta.cli.familiar import programs
 from estafeta.core.errors import EstafetaError
@@ -68,6 +31,7 @@ def build_app() -> typer.Typer:
     """The whole command line."""
     app = typer.Typer(
         name="estafeta",
+        cls=Root,
         help="A complete mail server for your own domains.",
         no_args_is_help=True,
         add_completion=False,
@@ -76,50 +40,6 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
-    for module in (
-        setup,
-        serve,
-        status,
-        stats,
-        demo,
-        transfer,
-        sendmail,
-        crashtest,
-        tls_report,
-        trace,
-        loglevel,
-        smtp_session,
-        route,
-        programs,
-    ):
-        module.add_commands(app)
-    for module in (
-        user,
-        domain,
-        dkim,
-        alias,
-        group,
-        lists,
-        shared,
-        config,
-        certificate,
-        store,
-        lab,
-        message,
-        queue,
-        filters,
-        quarantine,
-        rates,
-        block,
-        policy,
-        journal,
-        junk,
-        smarthost,
-        batch,
-        dmarc,
-        senders,
-    ):
-        app.add_typer(module.commands)
     return app
 
 

@@ -19,7 +19,6 @@ from estafeta.mailboxes.tables import mailboxes
 from estafeta.search.attachments import AttachmentReader
 from estafeta.search.contents import ContentTexts
 from estafeta.search.index import IndexUnusableError, TextIndex, View, recipe_of
-from estafeta.search.postgres import PostgresTextIndex
 from estafeta.search.sqlite import SqliteTextIndex
 from estafeta.search.terms import TextTerm, Wanted, fuzzy_words, prepare, relevancy, without_marks
 from estafeta.storage.database import Database
@@ -47,7 +46,11 @@ def limits_of(settings: Settings) -> TextLimits:
 def open_index(database: Database, root: Path, limits: TextLimits) -> TextIndex:
     """The index of a store: files below `root`, or tables in PostgreSQL."""
     recipe = recipe_of(limits)
-    return SqliteTextIndex(root, recipe) if database.is_sqlite else PostgresTextIndex(database, recipe)
+    if database.is_sqlite:
+        return SqliteTextIndex(root, recipe)
+    from estafeta.search.postgres import PostgresTextIndex  # and with it SQLAlchemy's dialect: 3 MiB
+
+    return PostgresTextIndex(database, recipe)
 
 
 def forget_account(database: Database, root: Path, account_id: int) -> None:
