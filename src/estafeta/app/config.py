@@ -10,13 +10,12 @@ import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self, get_args
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from typing import Annotated, get_args
 
 from estafeta.app.home import Home
 from estafeta.core.clock import Clock, LabClock
 from estafeta.core.errors import EstafetaError, Kind
+from estafeta.core.section import Field, InvalidError, Problem, Section, Wrong
 
 
 class Service(StrEnum):
@@ -70,15 +69,11 @@ class LogTarget(StrEnum):
     FILE = "file"
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 _NAME = r"^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$"
 _HOST = r"^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$"
 
 
-class ListenerConfig(_Table):
+class ListenerConfig(Section):
     """One `[[listener]]`: a service on an address and port, or on a Unix socket."""
 
     service: Annotated[Service, Field(description=f"one of {', '.join(Service)}")]
@@ -103,13 +98,12 @@ class ListenerConfig(_Table):
         str, Field(description="the domain whose interface this is: its name and certificate greet; empty: the node's")
     ] = ""
 
-    @model_validator(mode="after")
-    def _check_place(self) -> Self:
+    def _check(self) -> None:
+        """A place is one thing or the other."""
         if self.path and self.service is not Service.LMTP:
             raise ValueError("path is for lmtp only: give an address and a port")
         if self.path and self.port is not None:
             raise ValueError("give either a path or a port, not both")
-        return self
 
     @property
     def tcp_port(self) -> int:
@@ -130,7 +124,7 @@ class ListenerConfig(_Table):
         return f"{host}:{self.tcp_port}"
 
 
-class LogConfig(_Table):
+class LogConfig(Section):
     """The `[log]` table."""
 
     level: Annotated[LogLevel, Field(description="debug, info, warning or error")] = LogLevel.INFO
@@ -142,7 +136,7 @@ class LogConfig(_Table):
     ] = "log/estafeta.log"
 
 
-class DatabaseConfig(_Table):
+class DatabaseConfig(Section):
     """The `[database]` table."""
 
     url: Annotated[
@@ -154,7 +148,7 @@ class DatabaseConfig(_Table):
     ] = ""
 
 
-class LabConfig(_Table):
+class LabConfig(Section):
     """The `[lab]` table: a node that lives in a lab, for tests and for learning."""
 
     clock: Annotated[
@@ -167,7 +161,7 @@ class LabConfig(_Table):
     ] = "lab-clock"
 
 
-class NodeConfig(_Table):
+class NodeConfig(Section):
     """The whole node file."""
 
     hostname: Annotated[
@@ -195,15 +189,14 @@ class NodeConfig(_Table):
     lab: Annotated[LabConfig | None, Field(description="only for a node in a lab")] = None
     listeners: Annotated[tuple[ListenerConfig, ...], Field(alias="listener", description="the listeners")] = ()
 
-    @model_validator(mode="after")
-    def _check_places(self) -> Self:
+    def _check(self) -> None:
+        """No place is wanted twice."""
         seen: set[str] = set()
         for listener in self.listeners:
             fixed = bool(listener.path) or listener.tcp_port != 0
             if fixed and listener.start and listener.place in seen:
                 raise ValueError(f"two listeners want {listener.place}: change one of them")
             seen.add(listener.place if listener.start else "")
-        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,34 +258,32 @@ def parse_config(text: bytes, file: str) -> NodeConfig:
         raise EstafetaError(Kind.INVALID, f"{file} is not valid TOML: {error}.") from None
     try:
         return NodeConfig.model_validate(raw)
-    except ValidationError as error:
+    except InvalidError as error:
         raise EstafetaError(Kind.INVALID, _sentence(file, error)) from None
 
 
-def _sentence(file: str, error: ValidationError) -> str:
+def _sentence(file: str, error: InvalidError) -> str:
     """The first thing that is wrong, as one sentence; unknown keys first, since they explain missing ones."""
-    errors = sorted(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
-    first, more = errors[0], len(errors) - 1
-    said = _explain(first)
+    problems = sorted(error.problems, key=lambda each: each.wrong is not Wrong.UNKNOWN)
+    said, more = _explain(problems[0]), len(problems) - 1
     return f"{file}: {said}" + (f" (and {more} more)." if more else ".")
 
 
-def _explain(error: Any) -> str:
-    where = _where(error["loc"])
-    match error["type"]:
-        case "extra_forbidden":
-            return f"unknown key `{where}`{_nearest(error['loc'])}"
-        case "missing":
+def _explain(problem: Problem) -> str:
+    where = _where(problem.where)
+    match problem.wrong:
+        case Wrong.UNKNOWN:
+            return f"unknown key `{where}`{_nearest(problem.where)}"
+        case Wrong.MISSING:
             return f"the key `{where}` is missing"
-        case "enum":
-            return f"`{where}` is {error['input']!r}; it must be {error['ctx']['expected']}"
-        case "value_error":
-            return f"{f'`{where}`: ' if where else ''}{error['ctx']['error']}"
-        case "string_pattern_mismatch":
-            return f"`{where}` = {error['input']!r} is not of the form it needs ({_description(error['loc'])})"
+        case Wrong.CHOICE:
+            return f"`{where}` is {problem.value!r}; {problem.words}"
+        case Wrong.REFUSED:
+            return f"{f'`{where}`: ' if where else ''}{problem.words}"
+        case Wrong.PATTERN:
+            return f"`{where}` = {problem.value!r} is not of the form it needs ({_description(problem.where)})"
         case _:
-            message = error["msg"][:1].lower() + error["msg"][1:]
-            return f"`{where}` = {error['input']!r}: {message}"
+            return f"`{where}` = {problem.value!r}: {problem.words}"
 
 
 def _where(loc: tuple[int | str, ...]) -> str:
@@ -303,21 +294,21 @@ def _where(loc: tuple[int | str, ...]) -> str:
     return text.lstrip(".")
 
 
-def _table_of(loc: tuple[int | str, ...]) -> type[_Table]:
+def _table_of(loc: tuple[int | str, ...]) -> type[Section]:
     """The table that holds the last key of `loc`."""
-    table: type[_Table] = NodeConfig
+    table: type[Section] = NodeConfig
     for part in loc[:-1]:
         if isinstance(part, str):
             table = _tables(table).get(part, table)
     return table
 
 
-def _tables(table: type[_Table]) -> dict[str, type[_Table]]:
+def _tables(table: type[Section]) -> dict[str, type[Section]]:
     """Key -> table for the keys of `table` that hold tables or lists of tables."""
     found = {}
     for name, field in table.model_fields.items():
         for kind in (field.annotation, *get_args(field.annotation)):
-            if isinstance(kind, type) and issubclass(kind, _Table):
+            if isinstance(kind, type) and issubclass(kind, Section):
                 found[field.alias or name] = kind
     return found
 
@@ -331,5 +322,5 @@ def _nearest(loc: tuple[int | str, ...]) -> str:
 def _description(loc: tuple[int | str, ...]) -> str:
     for name, field in _table_of(loc).model_fields.items():
         if (field.alias or name) == loc[-1]:
-            return field.description or ""
+            return field.description
     return ""

@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
-
 from estafeta.core.errors import EstafetaError
-from estafeta.directory.settings_base import Section
+from estafeta.core.section import AfterValidator, Field, Section
 from estafeta.mail.address import parse_address
 
 

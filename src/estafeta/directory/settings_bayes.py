@@ -1,8 +1,6 @@
 """Settings of Bayes: what is learnt from whom, and how much it counts."""
 
-from pydantic import Field
-
-from estafeta.directory.settings_base import Section
+from estafeta.core.section import Field, Section
 
 
 class Bayes(Section):

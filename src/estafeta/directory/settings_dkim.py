@@ -2,9 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
-
-from estafeta.directory.settings_base import Section
+from estafeta.core.section import AfterValidator, Field, Section
 from estafeta.directory.settings_fields import HostName
 from estafeta.trust.dkimsign import SIGNED
 from estafeta.trust.signingkey import Algorithm

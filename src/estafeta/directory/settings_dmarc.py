@@ -2,9 +2,7 @@
 
 from enum import StrEnum
 
-from pydantic import Field
-
-from estafeta.directory.settings_base import Section
+from estafeta.core.section import Field, Section
 from estafeta.directory.settings_fields import AddressOrEmpty, HostName
 from estafeta.trust.dmarcdiscovery import Discovery
 

@@ -4,9 +4,7 @@ import re
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
-from pydantic import AfterValidator, Field
-
-from estafeta.directory.settings_base import Section
+from estafeta.core.section import AfterValidator, Field, Section
 from estafeta.directory.settings_scanners import AWAY, AskedOf, Away, Place, parse_place
 
 _MIB = 1 << 20

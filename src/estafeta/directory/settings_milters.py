@@ -2,9 +2,7 @@
 
 from typing import Annotated, NamedTuple
 
-from pydantic import AfterValidator, Field
-
-from estafeta.directory.settings_base import Section
+from estafeta.core.section import AfterValidator, Field, Section
 from estafeta.directory.settings_scanners import AskedOf, Away, Place, parse_place
 
 

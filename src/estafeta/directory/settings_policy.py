@@ -1,8 +1,6 @@
 """Settings of policy: how long checks may take, and what their points come to."""
 
-from pydantic import Field
-
-from estafeta.directory.settings_base import Section
+from estafeta.core.section import Field, Section
 
 
 class Policy(Section):

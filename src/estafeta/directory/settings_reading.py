@@ -2,9 +2,7 @@
 
 from enum import StrEnum
 
-from pydantic import Field
-
-from estafeta.directory.settings_base import Section
+from estafeta.core.section import Field, Section
 
 _MIB = 1 << 20
 _MAX_BYTES = 1 << 40

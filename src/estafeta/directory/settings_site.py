@@ -1,8 +1,7 @@
 """Settings of the site as a whole: limits, sign-in, what is local, the store, search, our own TLS."""
 
-from pydantic import Field
-
-from estafeta.directory.settings_base import LOOPBACK, Section
+from estafeta.core.section import Field, Section
+from estafeta.directory.settings_base import LOOPBACK
 from estafeta.directory.settings_fields import AddressOrEmpty, HostName, IpAddress, Network, Separators
 from estafeta.directory.settings_restrictions import Blocking
 

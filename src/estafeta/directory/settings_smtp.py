@@ -2,9 +2,8 @@
 
 from enum import StrEnum
 
-from pydantic import Field
-
-from estafeta.directory.settings_base import LOOPBACK, Section
+from estafeta.core.section import Field, Section
+from estafeta.directory.settings_base import LOOPBACK
 from estafeta.directory.settings_fields import Network
 from estafeta.directory.settings_restrictions import RelayRestrictions
 

@@ -3,9 +3,7 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
-
-from estafeta.directory.settings_base import Section
+from estafeta.core.section import AfterValidator, Field, Section
 from estafeta.directory.settings_routing import checked_by
 from estafeta.trust.dnsbl import MOST_POINTS, parse_dns_list
 

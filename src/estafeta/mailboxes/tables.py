@@ -66,7 +66,6 @@ Index(
     messages.c.mailbox_id,
     messages.c.modseq,
     sqlite_where=_changed,
-    postgresql_where=_changed,
 )
 
 #: UIDs that are gone, and at which MODSEQ they went (RFC 7162).

@@ -33,7 +33,6 @@ Index(
     destinations.c.line,
     destinations.c.due_ms,
     sqlite_where=_stands,
-    postgresql_where=_stands,
 )
 
 #: One row per message that waits; it counts as one reference to its content. Columns as in values.NewEntry; `lane` is

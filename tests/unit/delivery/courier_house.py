@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from types import SimpleNamespace
+from typing import Any, Self, cast
 
 from estafeta.app.lab import Lab
 from estafeta.core.errors import EstafetaError, Kind
@@ -359,7 +360,8 @@ class CourierHouse:
             return settings
         names = ("connect_seconds", "greeting_seconds", "command_seconds", "data_seconds")
         limits = dict.fromkeys(names, self._patience)
-        return settings.model_copy(update={"delivery": settings.delivery.model_copy(update=limits)})
+        delivery = SimpleNamespace(**vars(settings.delivery) | limits)  # shorter than the settings may be
+        return cast(Settings, SimpleNamespace(**vars(settings) | {"delivery": delivery}))
 
     def _routes(self) -> RouteTable:
         return build_route_table(self.settings.current.routing, lambda domain: domain in self.domains)
