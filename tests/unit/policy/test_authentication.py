@@ -286,6 +286,19 @@ def test_users_who_signed_in_are_not_asked() -> None:
 FORGED = b"Authentication-Results: mx.here.test; dkim=pass header.d=bank.test\r\n"
 
 
+def test_of_a_network_that_may_relay_nothing_is_said_and_nothing_forged_is_kept() -> None:
+    screening = Screening(Chain((), Settings()), Facts(PEER, now=NOW, trusted=True), OURS)
+    plain = asyncio.run(screening.inspect(Content.of(PLAIN)))
+    assert (plain.front, plain.header) == (b"", None)
+    forged = asyncio.run(screening.inspect(Content.of(FORGED + PLAIN)))
+    assert forged.front == b""
+    assert forged.cleaned(FORGED + PLAIN) == PLAIN
+    stranger = Screening(Chain((), Settings()), Facts(PEER, now=NOW), OURS)
+    assert asyncio.run(stranger.inspect(Content.of(PLAIN))).front.startswith(
+        b"Authentication-Results: mx.here.test; none"
+    )
+
+
 @pytest.mark.parametrize(
     ("field", "stays"),
     [
