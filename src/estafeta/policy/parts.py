@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import chain
 from mimetypes import MimeTypes
 from typing import NamedTuple
@@ -70,8 +70,6 @@ _SHORT_FIELDS = 500
 _ALL = sys.maxsize
 _SHORT = 64 << 10
 _CONTENT_FIELD = re.compile(rb"^content-[^\n]*(?:\n[ \t][^\n]*)*\n", re.IGNORECASE | re.MULTILINE)
-# The tables of the machine are not asked: the same message reads the same everywhere.
-_TYPES = MimeTypes()
 _OFFICE_PASSWORD = "EncryptedPackage".encode("utf-16-le")
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
@@ -335,9 +333,15 @@ def _state_with(state: Archive, member: Member) -> Archive:
     return Archive.UNSUPPORTED if not member.readable or state is Archive.UNSUPPORTED else Archive.OPEN
 
 
+@cache
+def _types() -> MimeTypes:
+    """Types by names. The tables of the machine are not asked: the same message reads the same everywhere."""
+    return MimeTypes()
+
+
 def _part_of(archive: Part, member: Member) -> Part:
     """A member, without its octets."""
-    media = _TYPES.guess_type(member.name.rpartition("/")[2], strict=False)[0] or "application/octet-stream"
+    media = _types().guess_type(member.name.rpartition("/")[2], strict=False)[0] or "application/octet-stream"
     path = f"{archive.path}/{member.name}"[:1000]
     return Part(media, member.name, path, complete=False, attached=True, other_name=member.other_name)
 

@@ -12,6 +12,7 @@ DEAR = [
     "alembic",
     "psycopg",
     "pydantic",
+    "pydantic_core",
     "pypdf",
     "rich",
     "sqlalchemy.dialects.postgresql",
