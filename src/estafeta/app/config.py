@@ -10,12 +10,13 @@ import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Any, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from estafeta.app.home import Home
 from estafeta.core.clock import Clock, LabClock
 from estafeta.core.errors import EstafetaError, Kind
-from estafeta.core.section import Field, InvalidError, Problem, Section, Wrong
 
 
 class Service(StrEnum):
@@ -69,11 +70,15 @@ class LogTarget(StrEnum):
     FILE = "file"
 
 
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
 _NAME = r"^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$"
 _HOST = r"^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$"
 
 
-class ListenerConfig(Section):
+class ListenerConfig(_Table):
     """One `[[listener]]`: a service on an address and port, or on a Unix socket."""
 
     service: Annotated[Service, Field(description=f"one of {', '.join(Service)}")]
@@ -98,12 +103,13 @@ class ListenerConfig(Section):
         str, Field(description="the domain whose interface this is: its name and certificate greet; empty: the node's")
     ] = ""
 
-    def _check(self) -> None:
-        """A place is one thing or the other."""
+    @model_validator(mode="after")
+    def _check_place(self) -> Self:
         if self.path and self.service is not Service.LMTP:
             raise ValueError("path is for lmtp only: give an address and a port")
         if self.path and self.port is not None:
             raise ValueError("give either a path or a port, not both")
+        return self
 
     @property
     def tcp_port(self) -> int:
@@ -124,7 +130,7 @@ class ListenerConfig(Section):
         return f"{host}:{self.tcp_port}"
 
 
-class LogConfig(Section):
+class LogConfig(_Table):
     """The `[log]` table."""
 
     level: Annotated[LogLevel, Field(description="debug, info, warning or error")] = LogLevel.INFO
@@ -136,7 +142,7 @@ class LogConfig(Section):
     ] = "log/estafeta.log"
 
 
-class DatabaseConfig(Section):
+class DatabaseConfig(_Table):
     """The `[database]` table."""
 
     url: Annotated[
@@ -148,7 +154,7 @@ class DatabaseConfig(Section):
     ] = ""
 
 
-class LabConfig(Section):
+class LabConfig(_Table):
     """The `[lab]` table: a node that lives in a lab, for tests and for learning."""
 
     clock: Annotated[
@@ -161,7 +167,7 @@ class LabConfig(Section):
     ] = "lab-clock"
 
 
-class NodeConfig(Section):
+class NodeConfig(_Table):
     """The whole node file."""
 
     hostname: Annotated[
@@ -189,14 +195,15 @@ class NodeConfig(Section):
     lab: Annotated[LabConfig | None, Field(description="only for a node in a lab")] = None
     listeners: Annotated[tuple[ListenerConfig, ...], Field(alias="listener", description="the listeners")] = ()
 
-    def _check(self) -> None:
-        """No place is wanted twice."""
+    @model_validator(mode="after")
+    def _check_places(self) -> Self:
         seen: set[str] = set()
         for listener in self.listeners:
             fixed = bool(listener.path) or listener.tcp_port != 0
             if fixed and listener.start and listener.place in seen:
                 raise ValueError(f"two listeners want {listener.place}: change one of them")
             seen.add(listener.place if listener.start else "")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,32 +265,34 @@ def parse_config(text: bytes, file: str) -> NodeConfig:
         raise EstafetaError(Kind.INVALID, f"{file} is not valid TOML: {error}.") from None
     try:
         return NodeConfig.model_validate(raw)
-    except InvalidError as error:
+    except ValidationError as error:
         raise EstafetaError(Kind.INVALID, _sentence(file, error)) from None
 
 
-def _sentence(file: str, error: InvalidError) -> str:
+def _sentence(file: str, error: ValidationError) -> str:
     """The first thing that is wrong, as one sentence; unknown keys first, since they explain missing ones."""
-    problems = sorted(error.problems, key=lambda each: each.wrong is not Wrong.UNKNOWN)
-    said, more = _explain(problems[0]), len(problems) - 1
+    errors = sorted(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
+    first, more = errors[0], len(errors) - 1
+    said = _explain(first)
     return f"{file}: {said}" + (f" (and {more} more)." if more else ".")
 
 
-def _explain(problem: Problem) -> str:
-    where = _where(problem.where)
-    match problem.wrong:
-        case Wrong.UNKNOWN:
-            return f"unknown key `{where}`{_nearest(problem.where)}"
-        case Wrong.MISSING:
+def _explain(error: Any) -> str:
+    where = _where(error["loc"])
+    match error["type"]:
+        case "extra_forbidden":
+            return f"unknown key `{where}`{_nearest(error['loc'])}"
+        case "missing":
             return f"the key `{where}` is missing"
-        case Wrong.CHOICE:
-            return f"`{where}` is {problem.value!r}; {problem.words}"
-        case Wrong.REFUSED:
-            return f"{f'`{where}`: ' if where else ''}{problem.words}"
-        case Wrong.PATTERN:
-            return f"`{where}` = {problem.value!r} is not of the form it needs ({_description(problem.where)})"
+        case "enum":
+            return f"`{where}` is {error['input']!r}; it must be {error['ctx']['expected']}"
+        case "value_error":
+            return f"{f'`{where}`: ' if where else ''}{error['ctx']['error']}"
+        case "string_pattern_mismatch":
+            return f"`{where}` = {error['input']!r} is not of the form it needs ({_description(error['loc'])})"
         case _:
-            return f"`{where}` = {problem.value!r}: {problem.words}"
+            message = error["msg"][:1].lower() + error["msg"][1:]
+            return f"`{where}` = {error['input']!r}: {message}"
 
 
 def _where(loc: tuple[int | str, ...]) -> str:
@@ -294,21 +303,21 @@ def _where(loc: tuple[int | str, ...]) -> str:
     return text.lstrip(".")
 
 
-def _table_of(loc: tuple[int | str, ...]) -> type[Section]:
+def _table_of(loc: tuple[int | str, ...]) -> type[_Table]:
     """The table that holds the last key of `loc`."""
-    table: type[Section] = NodeConfig
+    table: type[_Table] = NodeConfig
     for part in loc[:-1]:
         if isinstance(part, str):
             table = _tables(table).get(part, table)
     return table
 
 
-def _tables(table: type[Section]) -> dict[str, type[Section]]:
+def _tables(table: type[_Table]) -> dict[str, type[_Table]]:
     """Key -> table for the keys of `table` that hold tables or lists of tables."""
     found = {}
     for name, field in table.model_fields.items():
         for kind in (field.annotation, *get_args(field.annotation)):
-            if isinstance(kind, type) and issubclass(kind, Section):
+            if isinstance(kind, type) and issubclass(kind, _Table):
                 found[field.alias or name] = kind
     return found
 
@@ -322,5 +331,5 @@ def _nearest(loc: tuple[int | str, ...]) -> str:
 def _description(loc: tuple[int | str, ...]) -> str:
     for name, field in _table_of(loc).model_fields.items():
         if (field.alias or name) == loc[-1]:
-            return field.description
+            return field.description or ""
     return ""

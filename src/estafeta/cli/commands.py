@@ -1,21 +1,15 @@
-"""The command line: which commands there are, and in which file each is.
-
-A file is imported only for one of its commands, or for all help: most of the time of a short command is imports.
+"""Which commands there are and in which file each is. A file is imported only for one of its commands, or for all help:
+nearly all the time of a short command is imports, and a server would keep them in memory.
 """
 
-import sys
 from collections import UserDict
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from estafeta import __version__
-from estafeta.app.home import DEFAULT_HOME
-from estafeta.cli import sendmail
-from estafeta.cli.common import Options
-from estafeta.cli.familiar import programs
+from estafeta.cli.familiar.programs import PROGRAMS
 
 #: Command: its file, in the order of the help.
 FILES = {
@@ -34,7 +28,7 @@ FILES = {
     "smtp-session": "smtp_session",
     "route": "route",
     "rewrite": "route",
-    **dict.fromkeys(programs.PROGRAMS, "familiar.programs"),
+    **dict.fromkeys(PROGRAMS, "familiar.programs"),
     "import": "transfer",
     "export": "transfer",
     "user": "user",
@@ -64,38 +58,6 @@ FILES = {
 }
 
 
-def build_app() -> typer.Typer:
-    """The whole command line."""
-    app = typer.Typer(
-        name="estafeta",
-        cls=Root,
-        help="A complete mail server for your own domains.",
-        no_args_is_help=True,
-        add_completion=False,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    app.callback()(_options)
-    return app
-
-
-def become_called() -> None:
-    """Be `sendmail`, `mailq` or another program, and end, where this one was called by such a name."""
-    if sendmail.is_called():
-        sendmail.run_as_sendmail()
-    if name := programs.called_name():
-        sys.exit(programs.run_by_name(name, sys.argv[1:]))
-
-
-def run_command() -> object:
-    """Run what the command line asks for; gives its exit status, if it has one."""
-    try:
-        return build_app()(prog_name="estafeta", standalone_mode=False)
-    except typer.Abort:
-        raise KeyboardInterrupt from None
-
-
 class Root(TyperGroup):
     """The group of all commands."""
 
@@ -122,23 +84,3 @@ def _commands_of(file: str) -> dict[str, Any]:
     else:
         module.add_commands(app)
     return dict(typer.main.get_group(app).commands)
-
-
-def _options(
-    context: typer.Context,
-    home: Annotated[
-        str, typer.Option("--home", metavar="DIR", envvar="ESTAFETA_HOME", help="Where the server is.")
-    ] = DEFAULT_HOME,
-    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
-    version: Annotated[
-        bool,
-        typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=lambda v: _version(v)),
-    ] = False,
-) -> None:
-    context.obj = Options(home=home)
-
-
-def _version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"estafeta {__version__}")
-        raise typer.Exit

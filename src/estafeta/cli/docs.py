@@ -29,7 +29,7 @@ def render_pages() -> dict[str, str]:
 
 def render_commands() -> str:
     """The page of commands."""
-    from estafeta.cli.commands import build_app
+    from estafeta.cli.main import build_app
 
     root = typer.main.get_command(build_app())
     parts = [
@@ -68,7 +68,7 @@ def render_node_settings() -> str:
         for name, field in table.model_fields.items():
             if (field.alias or name) in ("log", "database", "listener", "lab"):
                 continue
-            default = "required" if field.required else f"default `{_toml(field.default)}`"
+            default = "required" if field.is_required() else f"default `{_toml(field.default)}`"
             parts.append(f"- `{name}` ({default}): {field.description}.")
         parts.append("")
     return "\n".join(parts)

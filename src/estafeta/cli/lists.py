@@ -291,7 +291,7 @@ def _plain(found: object) -> dict[str, object]:
     from estafeta.directory.listvalues import MailingList
 
     assert isinstance(found, MailingList)
-    return {"created_seconds": found.created_seconds, "options": found.options.model_dump()}
+    return {"created_seconds": found.created_seconds, "options": found.options.model_dump(mode="json")}
 
 
 def _made(folder: str) -> str:

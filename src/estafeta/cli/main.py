@@ -1,4 +1,4 @@
-"""`estafeta`: runs the server or another command, and turns every failure into one sentence and an exit status.
+"""`estafeta`: puts the commands together, and turns every failure into one sentence and an exit status.
 
 Status 0: done. 1: refused, not possible, or (for `status`) something is wrong. 2: the command was not written
 correctly. 130: interrupted. A traceback is shown only with `--debug`.
@@ -9,66 +9,76 @@ import gc
 import os
 import sys
 import traceback
-from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from typing import Annotated
 
-from estafeta.app.home import DEFAULT_HOME, Home
+import typer
+
+from estafeta import __version__
+from estafeta.app.home import DEFAULT_HOME
+from estafeta.cli import sendmail
+from estafeta.cli.commands import Root
+from estafeta.cli.common import Options
+from estafeta.cli.familiar import programs
 from estafeta.core.errors import EstafetaError
 
 _INTERRUPTED = 130
 #: What is imported stays, and is much: Python's own 700 would look through it again and again.
 _GC_NET_ALLOCATIONS = 50_000
-#: The program by its own name, and by that of its package (`python -m estafeta`).
-_OWN_NAMES = ("estafeta", "__main__.py")
-_WORKERS = [str(count) for count in range(1, 257)]
+
+
+def build_app() -> typer.Typer:
+    """The whole command line."""
+    app = typer.Typer(
+        name="estafeta",
+        cls=Root,
+        help="A complete mail server for your own domains.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    return app
 
 
 def run() -> None:
     """Entry point of the `estafeta` command, and of `sendmail`, `mailq` and others when called by their names."""
     gc.set_threshold(_GC_NET_ALLOCATIONS, 20, 20)
     atexit.register(gc.freeze)  # or the interpreter looks for cycles in all there is, more than once, before it goes
-    command: Callable[[], object] | None = _serving(sys.argv)
-    if command is None:
-        from estafeta.cli.commands import become_called, run_command
-
-        become_called()
-        command = run_command
-    sys.exit(_flushed(_guarded(command)))
-
-
-def _serving(argv: list[str]) -> Callable[[], int] | None:
-    """The server, where nothing else is asked for: `estafeta [--home DIR] serve [--workers N]`, as systemd starts it.
-
-    Its processes would keep what reads a command line, pydantic with it, for as long as they run: 12 MiB in each.
-    """
-    match argv:
-        case [program, *options, "serve"]:
-            workers = None
-        case [program, *options, "serve", "--workers", number] if number in _WORKERS:
-            workers = int(number)
-        case _:
-            return None
-    match options:
-        case []:
-            home = os.environ.get("ESTAFETA_HOME") or DEFAULT_HOME
-        case ["--home", home]:
-            pass
-        case _:
-            return None
-    return partial(_serve, home, workers) if os.path.basename(program) in _OWN_NAMES else None
+    if sendmail.is_called():
+        sendmail.run_as_sendmail()
+    if name := programs.called_name():
+        sys.exit(programs.run_by_name(name, sys.argv[1:]))
+    status_code = _guarded(build_app())
+    sys.exit(_flushed(status_code))
 
 
-def _serve(home: str, workers: int | None) -> int:
-    from estafeta.app.serve import serve
+def _options(
+    context: typer.Context,
+    home: Annotated[
+        str, typer.Option("--home", metavar="DIR", envvar="ESTAFETA_HOME", help="Where the server is.")
+    ] = DEFAULT_HOME,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=lambda v: _version(v)),
+    ] = False,
+) -> None:
+    context.obj = Options(home=home)
 
-    return serve(Home.at(home), workers=workers)
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"estafeta {__version__}")
+        raise typer.Exit
 
 
-def _guarded(command: Callable[[], object]) -> int:
-    """Run it; whatever happens becomes an exit status."""
+def _guarded(app: typer.Typer) -> int:
+    """Run the command; whatever happens becomes an exit status."""
     try:
-        result = command()
+        result = app(prog_name="estafeta", standalone_mode=False)
     except BaseException as error:  # noqa: BLE001 - this is where every failure ends
         if _debugging() and not isinstance(error, SystemExit):
             traceback.print_exc()
@@ -85,7 +95,7 @@ def _explain(error: BaseException) -> int:
             return error.code if isinstance(error.code, int) else 1
         case EstafetaError():
             return _fail(error.public + (f" ({error.private})" if error.private else ""))
-        case KeyboardInterrupt():
+        case KeyboardInterrupt() | typer.Abort():
             _fail("interrupted.")
             return _INTERRUPTED
         case BrokenPipeError():

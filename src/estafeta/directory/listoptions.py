@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import get_origin
 
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
 from estafeta.core.errors import EstafetaError, Kind
-from estafeta.core.section import FieldInfo, InvalidError
 from estafeta.directory.listvalues import ListOptions
 from estafeta.directory.settings_fields import parse_list, parse_number, parse_switch
 
@@ -18,14 +20,14 @@ def with_options(options: ListOptions, typed: Mapping[str, str]) -> ListOptions:
         values[name] = _parse(name, text)
     try:
         return ListOptions.model_validate(values)
-    except InvalidError as error:
+    except ValidationError as error:
         raise _explained(error) from None
 
 
 def option_rows(options: ListOptions) -> list[tuple[str, str, str]]:
     """Name, value as it is typed, and meaning of each option."""
-    values = options.model_dump()
-    return [(name, _spelled(values[name]), info.description) for name, info in ListOptions.model_fields.items()]
+    values = options.model_dump(mode="json")
+    return [(name, _spelled(values[name]), info.description or "") for name, info in ListOptions.model_fields.items()]
 
 
 def _parse(name: str, text: str) -> object:
@@ -53,11 +55,17 @@ def _choices(info: FieldInfo) -> tuple[str, ...]:
     return tuple(kind) if isinstance(kind, type) and issubclass(kind, StrEnum) else ()
 
 
-def _explained(error: InvalidError) -> EstafetaError:
-    first = error.problems[0]
-    name = str(first.where[0])
+def _explained(error: ValidationError) -> EstafetaError:
+    first = error.errors()[0]
+    name = str(first["loc"][0])
     choices = _choices(ListOptions.model_fields[name])
-    words = "it is " + " or ".join(", ".join(choices).rsplit(", ", 1)) if choices else first.words
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, ValueError):
+        words = str(cause)
+    elif choices:
+        words = "it is " + " or ".join(", ".join(choices).rsplit(", ", 1))
+    else:
+        words = str(first["msg"])[:1].lower() + str(first["msg"])[1:]
     return EstafetaError(Kind.INVALID, f"The option {name} of a list cannot be so: {words}.")
 
 

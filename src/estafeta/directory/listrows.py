@@ -5,9 +5,9 @@ import secrets
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
-from estafeta.core.section import InvalidError
 from estafeta.directory.listtables import list_members, lists
 from estafeta.directory.listvalues import How, ListOptions, MailingList, Member, MemberState
 from estafeta.directory.sequences import next_value
@@ -81,7 +81,7 @@ def delete_list(conn: Connection, list_id: int) -> None:
 
 def encode_options(options: ListOptions) -> str:
     """JSON of what differs from the defaults."""
-    return json.dumps(options.model_dump(exclude_defaults=True), ensure_ascii=False)
+    return json.dumps(options.model_dump(mode="json", exclude_defaults=True), ensure_ascii=False)
 
 
 def decode_options(text: str) -> ListOptions:
@@ -90,8 +90,8 @@ def decode_options(text: str) -> ListOptions:
     while True:
         try:
             return ListOptions.model_validate(values)
-        except InvalidError as error:
-            bad = {str(each.where[0]) for each in error.problems if each.where} & set(values)
+        except ValidationError as error:
+            bad = {str(each["loc"][0]) for each in error.errors() if each["loc"]} & set(values)
             values = {name: value for name, value in values.items() if name not in bad} if bad else {}
 
 

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
+from pydantic import AfterValidator, Field
+
 from estafeta.core.errors import EstafetaError
-from estafeta.core.section import AfterValidator, Field, Section
+from estafeta.directory.settings_base import Section
 from estafeta.mail.address import parse_address
 
 

@@ -1,6 +1,8 @@
 """Settings of Bayes: what is learnt from whom, and how much it counts."""
 
-from estafeta.core.section import Field, Section
+from pydantic import Field
+
+from estafeta.directory.settings_base import Section
 
 
 class Bayes(Section):

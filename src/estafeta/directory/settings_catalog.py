@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, cast, get_origin
 
+from annotated_types import Ge, Le, MaxLen
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
 from estafeta.core.errors import EstafetaError, Kind
-from estafeta.core.section import FieldInfo, InvalidError, Section, Wrong
 from estafeta.directory.settings_fields import parse_lines, parse_list, parse_number, parse_switch
 from estafeta.directory.settings_model import Settings
 
@@ -73,9 +76,9 @@ def check_value(info: SettingInfo, value: object) -> Json:
         raise _refused(info, json.dumps(value))
     try:
         section = _section(info.section).model_validate({info.name: value})
-    except InvalidError as error:
+    except ValidationError as error:
         raise _refused(info, _shown(value), _reason(error)) from None
-    return cast(Json, section.model_dump()[info.name])
+    return cast(Json, section.model_dump(mode="json")[info.name])
 
 
 def build(values: Mapping[str, Json]) -> Settings:
@@ -100,18 +103,19 @@ def _refused(info: SettingInfo, shown: str, reason: str = "") -> EstafetaError:
     return EstafetaError(Kind.INVALID, f"{info.key} must be {info.allowed}{because}.")
 
 
-def _reason(error: InvalidError) -> str:
-    """The words of a validator: what is allowed besides is said anyway."""
-    first = error.problems[0]
-    return first.words if first.wrong is Wrong.REFUSED else ""
+def _reason(error: ValidationError) -> str:
+    """Our own validators' words; pydantic's are not for people."""
+    first = error.errors()[0]
+    cause = first.get("ctx", {}).get("error")
+    return str(cause) if isinstance(cause, ValueError) else ""
 
 
 def _shown(value: object) -> str:
     return json.dumps(value, default=str, ensure_ascii=False)[:80]
 
 
-def _section(name: str) -> type[Section]:
-    return cast(type[Section], Settings.model_fields[name].annotation)
+def _section(name: str) -> type[BaseModel]:
+    return cast(type[BaseModel], Settings.model_fields[name].annotation)
 
 
 def _catalogue() -> dict[str, SettingInfo]:
@@ -126,9 +130,9 @@ def _catalogue() -> dict[str, SettingInfo]:
 def _describe(section: str, name: str, field: FieldInfo) -> SettingInfo:
     annotation = field.annotation
     kind = tuple if get_origin(annotation) is tuple else cast(type, annotation)
-    default = _section(section)().model_dump()[name]
+    default = _section(section)().model_dump(mode="json")[name]
     return SettingInfo(
-        f"{section}.{name}", section, name, default, field.description, _allowed(name, kind, field), kind
+        f"{section}.{name}", section, name, default, field.description or "", _allowed(name, kind, field), kind
     )
 
 
@@ -138,8 +142,10 @@ def _allowed(name: str, kind: type, field: FieldInfo) -> str:
     if issubclass(kind, StrEnum):
         return " or ".join(", ".join(kind).rsplit(", ", 1))
     if kind is int:
+        low = next(rule.ge for rule in field.metadata if isinstance(rule, Ge))
+        high = next(rule.le for rule in field.metadata if isinstance(rule, Le))
         unit = _UNITS.get(name.rpartition("_")[2], "")
-        return f"a whole number from {field.ge} to {field.le}{' ' + unit if unit else ''}"
+        return f"a whole number from {low} to {high}{' ' + unit if unit else ''}"
     if kind is tuple:
         return f"a list of {_entries(name)}"
     return _words(name, field)
@@ -158,7 +164,8 @@ def _words(name: str, field: FieldInfo) -> str:
         return "1.2 or 1.3"
     words = {"postmaster": "an e-mail address or empty", "qualify_domain": "a domain or empty"}
     words |= {"qualify_recipient": "a domain or empty", "extension_separators": "some of + - = . _ # / ! or empty"}
-    return words.get(name, f"a text of at most {field.max_length or 0} characters")
+    longest = next((rule.max_length for rule in field.metadata if isinstance(rule, MaxLen)), 0)
+    return words.get(name, f"a text of at most {longest} characters")
 
 
 SETTINGS: Mapping[str, SettingInfo] = _catalogue()

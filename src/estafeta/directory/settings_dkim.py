@@ -2,7 +2,9 @@
 
 from typing import Annotated
 
-from estafeta.core.section import AfterValidator, Field, Section
+from pydantic import AfterValidator, Field
+
+from estafeta.directory.settings_base import Section
 from estafeta.directory.settings_fields import HostName
 from estafeta.trust.dkimsign import SIGNED
 from estafeta.trust.signingkey import Algorithm

@@ -2,7 +2,9 @@
 
 from enum import StrEnum
 
-from estafeta.core.section import Field, Section
+from pydantic import Field
+
+from estafeta.directory.settings_base import Section
 from estafeta.directory.settings_fields import AddressOrEmpty, HostName
 from estafeta.trust.dmarcdiscovery import Discovery
 

@@ -8,7 +8,8 @@ import ipaddress
 import re
 from typing import Annotated
 
-from estafeta.core.section import AfterValidator
+from pydantic import AfterValidator
+
 from estafeta.mail.address import domain_key
 
 _SIZES = {"": 1, "b": 1, "k": 1 << 10, "kib": 1 << 10, "m": 1 << 20, "mib": 1 << 20, "g": 1 << 30, "gib": 1 << 30}

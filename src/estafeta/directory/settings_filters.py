@@ -3,9 +3,11 @@
 from enum import StrEnum
 from typing import Annotated
 
+from pydantic import AfterValidator, Field
+
 from estafeta.core.errors import EstafetaError
-from estafeta.core.section import AfterValidator, Field, Section
 from estafeta.directory.filters import MAX_TEXT, parse_filters
+from estafeta.directory.settings_base import Section
 from estafeta.directory.settings_fields import WebBase
 
 

@@ -4,7 +4,9 @@ import re
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
-from estafeta.core.section import AfterValidator, Field, Section
+from pydantic import AfterValidator, Field
+
+from estafeta.directory.settings_base import Section
 from estafeta.directory.settings_scanners import AWAY, AskedOf, Away, Place, parse_place
 
 _MIB = 1 << 20

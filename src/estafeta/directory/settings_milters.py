@@ -2,7 +2,9 @@
 
 from typing import Annotated, NamedTuple
 
-from estafeta.core.section import AfterValidator, Field, Section
+from pydantic import AfterValidator, Field
+
+from estafeta.directory.settings_base import Section
 from estafeta.directory.settings_scanners import AskedOf, Away, Place, parse_place
 
 

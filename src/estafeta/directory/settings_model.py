@@ -4,7 +4,8 @@ Units are in the names. 0 means "no limit" only where the description says so. `
 new one (estafeta.directory.settings). The reference page is generated from here.
 """
 
-from estafeta.core.section import Section
+from pydantic import BaseModel, ConfigDict
+
 from estafeta.directory.settings_bayes import Bayes
 from estafeta.directory.settings_dkim import Dkim, Srs
 from estafeta.directory.settings_dmarc import Dmarc
@@ -32,8 +33,10 @@ from estafeta.directory.settings_smtp import Lmtp, Relay, Smtp, Submission
 from estafeta.directory.settings_spam import Spam
 
 
-class Settings(Section):
+class Settings(BaseModel):
     """All settings at one moment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     smtp: Smtp = Smtp()
     submission: Submission = Submission()

@@ -5,9 +5,10 @@ command line lines are separated by a line end or ` ;; `. Passwords are never se
 """
 
 from enum import StrEnum
-from typing import Annotated
 
-from estafeta.core.section import AfterValidator, Field, Section
+from pydantic import Field, field_validator
+
+from estafeta.directory.settings_base import Section
 from estafeta.directory.settings_fields import AddressOrEmpty, HostName, HostPortOrEmpty, WebBase
 from estafeta.directory.settings_routing import (
     DomainPattern,
@@ -366,17 +367,10 @@ class Journal(Section):
     subjects: bool = Field(default=True, description="Record subjects, so that messages are found by them.")
 
 
-def _piece(octets: int) -> int:
-    """Smaller ones would make a thousand messages out of one."""
-    if 0 < octets < _SMALLEST_PIECE:
-        raise ValueError(f"pieces have at least {_SMALLEST_PIECE} octets; 0 switches them off")
-    return octets
-
-
 class Split(Section):
     """Messages in pieces (row Q9)."""
 
-    max_piece_bytes: Annotated[int, AfterValidator(_piece)] = Field(
+    max_piece_bytes: int = Field(
         default=0,
         ge=0,
         le=1 << 40,
@@ -391,3 +385,11 @@ class Split(Section):
         description="How long pieces wait for the others before they are delivered as they are; never longer than "
         "queue.retry_rules keep messages.",
     )
+
+    @field_validator("max_piece_bytes")
+    @classmethod
+    def _check_piece(cls, octets: int) -> int:
+        """Smaller ones would make a thousand messages out of one."""
+        if 0 < octets < _SMALLEST_PIECE:
+            raise ValueError(f"pieces have at least {_SMALLEST_PIECE} octets; 0 switches them off")
+        return octets

@@ -1,6 +1,8 @@
 """Settings of policy: how long checks may take, and what their points come to."""
 
-from estafeta.core.section import Field, Section
+from pydantic import Field
+
+from estafeta.directory.settings_base import Section
 
 
 class Policy(Section):

@@ -2,7 +2,9 @@
 
 from enum import StrEnum
 
-from estafeta.core.section import Field, Section
+from pydantic import Field
+
+from estafeta.directory.settings_base import Section
 
 _MIB = 1 << 20
 _MAX_BYTES = 1 << 40

@@ -7,7 +7,9 @@ wrote it) `*example.org`, is that name and all below it, and never `evil-example
 from enum import StrEnum
 from typing import Annotated
 
-from estafeta.core.section import AfterValidator, Field, Section
+from pydantic import AfterValidator, Field
+
+from estafeta.directory.settings_base import Section
 from estafeta.directory.settings_fields import Network, parse_host_name
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Annotated
 
+from pydantic import AfterValidator, BeforeValidator
+
 from estafeta.core.backoff import parse_retry_rule
 from estafeta.core.errors import EstafetaError
-from estafeta.core.section import AfterValidator, BeforeValidator
 from estafeta.dns.servers import parse_name_server
 from estafeta.routing.parsing import parse_host, parse_route_rule, parse_server, parse_source
 from estafeta.routing.patterns import parse_pattern

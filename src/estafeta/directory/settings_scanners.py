@@ -7,7 +7,9 @@ import re
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
-from estafeta.core.section import AfterValidator, Field, Section
+from pydantic import AfterValidator, Field
+
+from estafeta.directory.settings_base import Section
 from estafeta.directory.settings_fields import parse_host_port
 
 _MIB = 1 << 20

@@ -1,7 +1,8 @@
 """Settings of the site as a whole: limits, sign-in, what is local, the store, search, our own TLS."""
 
-from estafeta.core.section import Field, Section
-from estafeta.directory.settings_base import LOOPBACK
+from pydantic import Field
+
+from estafeta.directory.settings_base import LOOPBACK, Section
 from estafeta.directory.settings_fields import AddressOrEmpty, HostName, IpAddress, Network, Separators
 from estafeta.directory.settings_restrictions import Blocking
 

@@ -2,8 +2,9 @@
 
 from enum import StrEnum
 
-from estafeta.core.section import Field, Section
-from estafeta.directory.settings_base import LOOPBACK
+from pydantic import Field
+
+from estafeta.directory.settings_base import LOOPBACK, Section
 from estafeta.directory.settings_fields import Network
 from estafeta.directory.settings_restrictions import RelayRestrictions
 

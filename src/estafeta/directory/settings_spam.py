@@ -3,7 +3,9 @@
 from enum import StrEnum
 from typing import Annotated
 
-from estafeta.core.section import AfterValidator, Field, Section
+from pydantic import AfterValidator, Field
+
+from estafeta.directory.settings_base import Section
 from estafeta.directory.settings_routing import checked_by
 from estafeta.trust.dnsbl import MOST_POINTS, parse_dns_list
 

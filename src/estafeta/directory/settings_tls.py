@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
+from pydantic import AfterValidator
+
 from estafeta.core.errors import EstafetaError
-from estafeta.core.section import AfterValidator
 from estafeta.trust.tlsrules import parse_tls_rule
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-import orjson
+from pydantic_core import PydanticSerializationError, to_json
 
 #: So many recipients are named in the record of a message; each that it goes to has records of its own as well.
 MAX_NAMED = 20
@@ -88,8 +88,8 @@ def detail(**values: Any) -> str:
     domain and selectors)."""
     known = {key: value for key, value in values.items() if value}
     try:
-        return orjson.dumps(known).decode()
-    except TypeError:  # half a surrogate pair, which has no UTF-8
+        return to_json(known).decode()
+    except (PydanticSerializationError, UnicodeError):  # half a surrogate pair, which has no UTF-8
         return json.dumps(known, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -384,7 +384,7 @@ def test_help_imports_nothing_dear():
         "from estafeta.cli.main import run\n"
         "try: run()\n"
         "except SystemExit as end: status = end.code\n"
-        "dear = {'sqlalchemy', 'rich', 'cryptography', 'uvloop', 'asyncio', 'alembic'} & set(sys.modules)\n"
+        "dear = {'sqlalchemy', 'pydantic', 'rich', 'cryptography', 'uvloop', 'asyncio', 'alembic'} & set(sys.modules)\n"
         "sys.stderr.write(f'{status} {sorted(dear)}')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,7 +10,7 @@ from estafeta.app.config import load_node
 from estafeta.app.home import Home
 from estafeta.app.replay import without_front
 from estafeta.app.stores import open_site
-from estafeta.cli.commands import build_app
+from estafeta.cli.main import build_app
 from estafeta.core.errors import EstafetaError
 
 LETTER = b"From: x@far.invalid\r\nTo: ann@example.test\r\nSubject: hello\r\n\r\n.a line that begins with a dot\r\n"

@@ -14,7 +14,7 @@ from estafeta.app.config import load_node
 from estafeta.app.home import Home
 from estafeta.app.report import examine
 from estafeta.app.stores import open_site
-from estafeta.cli.commands import build_app
+from estafeta.cli.main import build_app
 from estafeta.core.errors import EstafetaError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "policy"))

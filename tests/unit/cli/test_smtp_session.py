@@ -10,7 +10,7 @@ from estafeta.app import rehearsal_parts
 from estafeta.app.config import load_node
 from estafeta.app.home import Home
 from estafeta.app.stores import open_site
-from estafeta.cli.commands import build_app
+from estafeta.cli.main import build_app
 from estafeta.core.errors import EstafetaError
 
 

@@ -9,8 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from estafeta.app.lab import Lab
 from estafeta.core.errors import EstafetaError, Kind
@@ -360,8 +359,7 @@ class CourierHouse:
             return settings
         names = ("connect_seconds", "greeting_seconds", "command_seconds", "data_seconds")
         limits = dict.fromkeys(names, self._patience)
-        delivery = SimpleNamespace(**vars(settings.delivery) | limits)  # shorter than the settings may be
-        return cast(Settings, SimpleNamespace(**vars(settings) | {"delivery": delivery}))
+        return settings.model_copy(update={"delivery": settings.delivery.model_copy(update=limits)})
 
     def _routes(self) -> RouteTable:
         return build_route_table(self.settings.current.routing, lambda domain: domain in self.domains)

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from estafeta.core.section import InvalidError
 from estafeta.delivery.socks import Socks5
 from estafeta.directory.settings_outward import Delivery
 
@@ -86,7 +86,7 @@ def test_nothing_raises(octets: bytes, size: int) -> None:
 def test_the_setting(text: str, value: str | None) -> None:
     if value is None:
         # A proxy that cannot be read must not become no proxy.
-        with pytest.raises(InvalidError):
+        with pytest.raises(ValidationError):
             Delivery(socks_proxy=text)
     else:
         assert Delivery(socks_proxy=text).socks_proxy == value

@@ -7,6 +7,7 @@ import tomllib
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from estafeta.core.errors import EstafetaError, Kind
 from estafeta.directory.settings import Difference, SiteSettings
@@ -204,7 +205,7 @@ def test_a_text_is_applied_wholly_or_not_at_all(store):
 
 
 def test_settings_cannot_be_changed_in_place(store):
-    with pytest.raises(AttributeError):
+    with pytest.raises(ValidationError):
         store.current.smtp.vrfy = True
 
 

@@ -5,8 +5,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import dns.flags
 import dns.message
@@ -363,7 +362,7 @@ def test_changed_settings_are_used_and_old_answers_forgotten() -> None:
     async def test(resolver: DnsResolver, server: Server, clock: Clock) -> None:
         await resolver.mx("example.org")
         with pytest.raises(EstafetaError):
-            resolver.use(cast(Dns, SimpleNamespace(**vars(Dns()) | {"servers": ("nonsense",)})))
+            resolver.use(Dns.model_construct(servers=("nonsense",)))
         await resolver.mx("example.org")
         assert len(server.asked) == 1
         resolver.use(Dns(servers=(f"127.0.0.1:{server.port}",)), ["mail.lan 192.0.2.7"])

@@ -14,7 +14,7 @@ from estafeta.app.config import load_node
 from estafeta.app.home import Home
 from estafeta.app.lab import Lab
 from estafeta.app.lab.file import EXAMPLE, build, parse_lab
-from estafeta.cli.commands import build_app
+from estafeta.cli.main import build_app
 from estafeta.core.clock import LabClock
 from estafeta.core.errors import EstafetaError
 
