@@ -111,8 +111,8 @@ def probability(found: Iterable[float]) -> float:
     said = telling(found)
     if not said:
         return 0.5
-    good = _chi_square_above(-sum(log(0.5 + one) for one in said), len(said))
-    bad = _chi_square_above(-sum(log(0.5 - one) for one in said), len(said))
+    good = _chi_square_above(-sum(map(log, [0.5 + one for one in said])), len(said))
+    bad = _chi_square_above(-sum(map(log, [0.5 - one for one in said])), len(said))
     return (1.0 + good - bad) / 2.0
 
 

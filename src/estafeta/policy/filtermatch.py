@@ -60,9 +60,7 @@ def file_names(part: Part) -> list[str]:
     """What the file of a part may be called when it is saved: its names, also without the path in front of them, the
     quotes around them, and the dots and blanks behind them that Windows drops."""
     found: dict[str, None] = {}
-    for given in (part.name, part.other_name, *_in_text(part)):
-        if not given:
-            continue
+    for given in filter(None, (part.name, part.other_name, *_in_text(part))):
         short = given if len(given) <= 2 * _NAME_END else given[:_NAME_END] + given[-_NAME_END:]
         name = as_read(short)
         base = re.split(r"[/\\]", name.rstrip("/\\"))[-1]

@@ -37,12 +37,17 @@ class Identities(NamedTuple):
     @property
     def organizations(self) -> tuple[str, ...]:
         """The domains that were registered, each once: who has these answers for the rest."""
-        return tuple(dict.fromkeys(map(organizational_domain, self.domains)))
+        return _organizations(self.domains)
 
     @property
     def addresses(self) -> tuple[str, ...]:
         """The proven addresses, each once."""
         return tuple(dict.fromkeys(filter(None, (self.author, self.envelope))))
+
+
+@lru_cache(maxsize=1024)
+def _organizations(domains: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(organizational_domain, domains)))
 
 
 def identities_of(facts: Facts) -> Identities:
@@ -58,14 +63,13 @@ def identities_of(facts: Facts) -> Identities:
 def _identities(facts: Facts) -> Identities:
     spf = spf_domain(facts)
     envelope = facts.sender.key[:MAX_NAME] if facts.sender and _is_of(facts.sender, spf) else ""
-    signed = signing_domains(facts)
+    domains = signing_domains(facts)
+    if spf and spf not in domains:
+        domains = (*domains, spf)
     author = author_of(facts)
-    proven = author is not None and _is_proven(facts, domain_key(author.domain), (*signed, *([spf] if spf else ())))
+    proven = author is not None and (dmarc_passed(facts) or _is_aligned(author, domains))
     return Identities(
-        network_of(facts.peer),
-        envelope,
-        author.key[:MAX_NAME] if author is not None and proven else "",
-        tuple(dict.fromkeys((*signed, *([spf] if spf else ())))),
+        network_of(facts.peer), envelope, author.key[:MAX_NAME] if author is not None and proven else "", domains
     )
 
 
@@ -119,9 +123,9 @@ def author_of(facts: Facts) -> Address | None:
     return Address(authors[0].local.decode("utf-8", "replace"), authors[0].domain.decode("utf-8", "replace"))
 
 
-def _is_proven(facts: Facts, domain: str, proven: tuple[str, ...]) -> bool:
-    """DMARC says so, or a domain of the same owner passed (RFC 7489 3.1, relaxed), whether or not there is a policy."""
-    return dmarc_passed(facts) or organizational_domain(domain) in set(map(organizational_domain, proven))
+def _is_aligned(author: Address, proven: tuple[str, ...]) -> bool:
+    """Whether a domain of the same owner passed (RFC 7489 3.1, relaxed): it counts also where there is no policy."""
+    return organizational_domain(domain_key(author.domain)) in set(map(organizational_domain, proven))
 
 
 def _is_of(sender: Address, domain: str) -> bool:

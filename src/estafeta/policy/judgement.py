@@ -54,7 +54,8 @@ class Judgement(NamedTuple):
 
     def score_for(self, account_id: int) -> float:
         """The points as they count for one mailbox."""
-        return self.score + sum(verdict.score for verdict in self.verdicts if verdict.account == account_id != 0)
+        own = [verdict.score for verdict in self.verdicts if verdict.account == account_id != 0]
+        return self.score + sum(own) if own else self.score
 
     def is_junk_for(self, account_id: int) -> bool:
         """Whether it is filed in Junk there."""

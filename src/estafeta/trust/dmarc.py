@@ -194,7 +194,7 @@ class _Evaluation(NamedTuple):
         """Whether one that passes is aligned (RFC 7489 3.1), and whether one that may pass later would be."""
         unknown = False
         # Those that pass first: what they show needs no question about others.
-        for result, name in sorted(identifiers, key=lambda one: one.result != "pass"):
+        for result, name in sorted(identifiers, key=_is_no_pass):
             if result not in ("pass", "temperror"):
                 continue
             name = normal_domain(name)
@@ -233,6 +233,10 @@ class _Evaluation(NamedTuple):
             # RFC 7489 6.6.4: what is left out gets the next lower policy.
             return lower, Override.SAMPLED_OUT
         return policy, Override.NONE
+
+
+def _is_no_pass(one: Authenticated) -> bool:
+    return one.result != "pass"
 
 
 def _wish(domain: str, policy: Policy) -> str:
