@@ -1,5 +1,6 @@
 """A whole small store for the contract suite, and short words for what is done to it."""
 
+import pickle
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from estafeta.mailboxes.deliver import deliver
 from estafeta.mailboxes.folders import CreateMailbox, create_mailbox
 from estafeta.mailboxes.storing import StoreFlags, store_flags
 from estafeta.mailboxes.values import Arrival, Copied, Delivery, Expunged, Flag, Snapshot, Stored, ranges_of
-from estafeta.storage.commit import GroupCommit
+from estafeta.storage.commit import GroupCommit, Operation
 from estafeta.storage.database import Database
 from estafeta.storage.packs import Location, Packs
 
@@ -37,6 +38,13 @@ def to(account: int, mailbox: int = INBOX, *, flags: int = 0, keywords: str = ""
     return Delivery(AccountId(account), MailboxId(mailbox), flags, keywords, quota)
 
 
+class _Sent(GroupCommit):
+    """Payloads come as the writer gets them: out of a pickle."""
+
+    def run(self, operation: Operation, payload: Any, contents: Sequence[bytes | Location] = ()) -> Any:
+        return super().run(operation, pickle.loads(pickle.dumps(payload)), contents)
+
+
 @dataclass
 class Store:
     """Database, packs and one writer."""
@@ -50,7 +58,7 @@ class Store:
     @classmethod
     def open(cls, url: str, root: Path, **options: Any) -> "Store":
         database, packs = Database(url), Packs(root)
-        return cls(url, root, database, packs, GroupCommit(database, packs, **options))
+        return cls(url, root, database, packs, _Sent(database, packs, **options))
 
     def close(self) -> None:
         self.group.close()

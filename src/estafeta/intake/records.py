@@ -5,6 +5,10 @@ from collections.abc import Sequence
 from estafeta.intake.conditions import Conditions, Message, Origin, Recipient
 from estafeta.journal.records import MAX_NAMED, Code, Record, detail
 
+# Plain strings: this is done for every message, and pickling an enumeration calls Python.
+_FOR_OTHERS = str(Code.RECEIVED_RELAY)
+_FOR_US = str(Code.RECEIVED_LOCAL)
+
 
 def reception(
     message: Message,
@@ -21,7 +25,7 @@ def reception(
     named = f"{origin.helo} [{peer}]" if origin.helo and peer else origin.helo or peer
     return Record(
         message.ident,
-        Code.RECEIVED_RELAY if relayed else Code.RECEIVED_LOCAL,
+        _FOR_OTHERS if relayed else _FOR_US,
         "" if message.sender is None else str(message.sender),
         named,
         message.size,

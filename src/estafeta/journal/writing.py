@@ -44,16 +44,12 @@ def message_id_at(at_us: int) -> int:
 
 def _row(record: Record, at_us: int) -> tuple[object, ...]:
     message_id, code, address, peer, size, text, detail = record
-    return (
-        message_id or _ident_of_none(at_us),
-        at_us,
-        str(code),
-        _clean(address, _MAX_NAME),
-        _clean(peer, _MAX_NAME),
-        size,
-        _clean(text, MAX_TEXT),
-        detail if len(detail) <= MAX_DETAIL and detail.isascii() else _clean(shorten_detail(detail, MAX_DETAIL)),
-    )
+    words = address + peer + text
+    if len(words) > _MAX_NAME or not words.isascii() or "\0" in words:
+        address, peer, text = _clean(address, _MAX_NAME), _clean(peer, _MAX_NAME), _clean(text, MAX_TEXT)
+    if len(detail) > MAX_DETAIL or not detail.isascii():
+        detail = _clean(shorten_detail(detail, MAX_DETAIL))
+    return (message_id or _ident_of_none(at_us), at_us, str(code), address, peer, size, text, detail)
 
 
 def _ident_of_none(at_us: int) -> int:

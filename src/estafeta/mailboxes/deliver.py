@@ -4,7 +4,7 @@ Counters, UIDNEXT, MODSEQ and quota change in the same transaction as the rows t
 number of recipients. A recipient over quota gets an error of kind QUOTA; the others get the message.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, insert, select, update
@@ -25,6 +25,9 @@ from estafeta.storage.database import Transaction
 from estafeta.storage.packs import Location
 from estafeta.storage.prepared import Prepared
 from estafeta.storage.tables import contents
+
+# Plain numbers: to combine one with an enumeration calls Python.
+_SEEN, _DELETED = int(Flag.SEEN), int(Flag.DELETED)
 
 
 @dataclass(slots=True)
@@ -56,27 +59,37 @@ def deliver(tx: Transaction, items: Sequence[Item]) -> list[list[Outcome]]:
 def file_arrivals(tx: Transaction, arrivals: Sequence[tuple[Arrival, Location, int]]) -> list[list[Outcome]]:
     """File each arrival, whose content is at the location and is referred to that many times from elsewhere (the
     queue). One outcome per delivery, in order."""
-    if any(d.mailbox_id == JUNK for arrival, _, _ in arrivals for d in arrival.deliveries):
-        arrivals = _with_junk_found(tx, arrivals)
-    wanted = sorted({(d.account_id, d.mailbox_id) for arrival, _, _ in arrivals for d in arrival.deliveries})
-    accounts, boxes = _load(tx, wanted)
+    wanted = _mailboxes_of(arrivals)
+    if any(mailbox_id == JUNK for _, mailbox_id in wanted):
+        arrivals = _with_junk_found(tx, arrivals, wanted)
+        wanted = _mailboxes_of(arrivals)
+    accounts, boxes = _load(tx, sorted(wanted))
     batch = _Batch(accounts, boxes)
     results = [batch.take(*one) for one in arrivals]
     batch.write(tx)
     return results
 
 
+def _mailboxes_of(arrivals: Sequence[tuple[Arrival, Location, int]]) -> set[tuple[AccountId, MailboxId]]:
+    return {
+        (account_id, mailbox_id)
+        for arrival, _, _ in arrivals
+        for account_id, mailbox_id, *_ in arrival.deliveries  # they may be plain
+    }
+
+
 def _with_junk_found(
-    tx: Transaction, arrivals: Sequence[tuple[Arrival, Location, int]]
+    tx: Transaction, arrivals: Sequence[tuple[Arrival, Location, int]], wanted: Iterable[tuple[AccountId, MailboxId]]
 ) -> list[tuple[Arrival, Location, int]]:
     """The same with the mailboxes for junk by their numbers."""
-    wanted = {d.account_id for arrival, _, _ in arrivals for d in arrival.deliveries if d.mailbox_id == JUNK}
-    found = {account_id: find_junk(tx, account_id) for account_id in sorted(wanted)}
+    accounts = sorted(account_id for account_id, mailbox_id in wanted if mailbox_id == JUNK)
+    found = {account_id: find_junk(tx, account_id) for account_id in accounts}
     return [(_junk_placed(arrival, found), location, refs) for arrival, location, refs in arrivals]
 
 
 def _junk_placed(arrival: Arrival, found: dict[AccountId, MailboxId]) -> Arrival:
-    placed = [d._replace(mailbox_id=found[d.account_id]) if d.mailbox_id == JUNK else d for d in arrival.deliveries]
+    deliveries = [Delivery(*one) for one in arrival.deliveries]
+    placed = [d._replace(mailbox_id=found[d.account_id]) if d.mailbox_id == JUNK else d for d in deliveries]
     return arrival._replace(deliveries=tuple(placed))
 
 
@@ -86,61 +99,52 @@ class _Batch:
     def __init__(self, accounts: dict[int, Account], boxes: dict[tuple[int, int], _Mailbox]) -> None:
         self._accounts = accounts
         self._boxes = boxes
-        self._messages: list[tuple[object, ...]] = []
+        self._messages: list[tuple[int | str, ...]] = []
         self._contents: list[tuple[object, ...]] = []
         self._records: list[Record] = []
 
     def take(self, arrival: Arrival, location: Location, elsewhere: int) -> list[Outcome]:
-        outcomes = [self._deliver(arrival, delivery, location) for delivery in arrival.deliveries]
-        refs = sum(isinstance(outcome, Delivered) for outcome in outcomes) + elsewhere
+        summary, deliveries, internal_date_ms, save_date_ms, records, ident = arrival
+        dates = (internal_date_ms, save_date_ms)
+        outcomes = [self._deliver(delivery, dates, location) for delivery in deliveries]
+        refs = elsewhere
+        for outcome in outcomes:
+            refs += isinstance(outcome, Delivered)
         if refs:
-            self._contents.append(content_row(arrival.summary, location, refs, arrival.ident))
-        if arrival.records:
+            self._contents.append(content_row(summary, location, refs, ident))
+        if records:
             self._records += filing_records(arrival, outcomes, location.size, queued=elsewhere > 0)
         return outcomes
 
-    def _deliver(self, arrival: Arrival, delivery: Delivery, location: Location) -> Outcome:
-        account = self._accounts[delivery.account_id]
-        box = self._boxes.get((delivery.account_id, delivery.mailbox_id))
+    def _deliver(self, delivery: Delivery, dates: tuple[int, int], location: Location) -> Outcome:
+        account_id, mailbox_id, flags, keywords, quota_bytes, quota_messages, _ = delivery
+        account = self._accounts[account_id]
+        box = self._boxes.get((account_id, mailbox_id))
         if box is None:
             return EstafetaError(Kind.NOT_FOUND, "There is no such mailbox.")
-        size = location.size
-        if delivery.quota_bytes and account.octets + account.added_octets + size > delivery.quota_bytes:
+        content_id, _, _, _, size = location
+        if quota_bytes and account.octets + account.added_octets + size > quota_bytes:
             return EstafetaError(Kind.QUOTA, "The mailbox is full.")
-        if delivery.quota_messages and account.messages + account.added >= delivery.quota_messages:
+        if quota_messages and account.messages + account.added >= quota_messages:
             return EstafetaError(Kind.QUOTA, "There are too many messages in the mailbox.")
-        account.modseq += 1
+        modseq = account.modseq = account.modseq + 1
         account.added += 1
         account.added_octets += size
         uid = box.uid_next
-        box.uid_next += 1
+        box.uid_next = uid + 1
         box.messages += 1
         box.octets += size
-        box.modseq = account.modseq
-        flags = delivery.flags
-        box.unseen += not flags & Flag.SEEN
-        box.deleted += bool(flags & Flag.DELETED)
-        self._messages.append(
-            (
-                delivery.account_id,
-                delivery.mailbox_id,
-                uid,
-                location.content_id,
-                account.modseq,
-                account.modseq,
-                flags,
-                box.spell(delivery.keywords) if delivery.keywords else "",
-                arrival.internal_date_ms,
-                arrival.save_date_ms,
-                size,
-            )
-        )
-        return Delivered(delivery.account_id, delivery.mailbox_id, uid, account.modseq)
+        box.modseq = modseq
+        box.unseen += not flags & _SEEN
+        box.deleted += bool(flags & _DELETED)
+        words = box.spell(keywords) if keywords else ""
+        self._messages.append((account_id, mailbox_id, uid, content_id, modseq, modseq, flags, words, *dates, size))
+        return Delivered(account_id, mailbox_id, uid, modseq)
 
     def write(self, tx: Transaction) -> None:
         ADD_CONTENT.many(tx, self._contents)
         # In key order: neighbours share a page of the tree.
-        self._messages.sort(key=lambda row: row[:3])
+        self._messages.sort()
         ADD_MESSAGE.many(tx, self._messages)
         write_records(tx, self._records)
         changed = {key: box for key, box in self._boxes.items() if box.messages}
@@ -167,21 +171,8 @@ class _Batch:
 
 def content_row(summary: MessageSummary, location: Location, refs: int, ident: int = 0) -> tuple[object, ...]:
     """The row of a new content that `refs` messages refer to. `ident`: the message in the journal."""
-    return (
-        location.content_id,
-        location.pack_id,
-        location.offset,
-        location.length,
-        location.size,
-        refs,
-        False,
-        summary.header_size,
-        summary.envelope,
-        summary.bodystructure,
-        summary.structure,
-        summary.preview,
-        ident,
-    )
+    # Both begin as the columns do: the summary's are from `header_size` to `preview`.
+    return (*location, refs, False, *summary[1:6], ident)
 
 
 def _load(

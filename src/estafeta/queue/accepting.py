@@ -14,7 +14,7 @@ from sqlalchemy import insert
 from estafeta.journal.records import Record
 from estafeta.journal.writing import write_records
 from estafeta.mail.scan import MessageSummary
-from estafeta.mailboxes.deliver import ADD_CONTENT, Outcome, content_row, file_arrivals
+from estafeta.mailboxes.deliver import ADD_CONTENT, Outcome, file_arrivals
 from estafeta.queue.destinations import Coming, bring, find_or_make
 from estafeta.queue.tables import entries, quarantine, recipients
 from estafeta.queue.values import HELD_LANES, Acceptance, Accepted, Hold, Lane, NewEntry, NewRecipient
@@ -73,20 +73,22 @@ def _file(tx: Transaction, pairs: Sequence[tuple[Acceptance, Location]]) -> list
 def _content_row(entry_id: int, summary: MessageSummary, location: Location) -> tuple[object, ...]:
     """A content to which only the queue refers: what mail programs are told of a message is left out, since nobody
     asks, and writing it would cost as much as all the rest."""
-    bare = summary._replace(envelope=b"", bodystructure=b"", structure=b"", preview="")
-    return content_row(bare, location, 1, entry_id)
+    header_size = summary[1]
+    return (*location, 1, False, header_size, b"", b"", b"", "", entry_id)
 
 
 def _queue(tx: Transaction, queued: Sequence[tuple[NewEntry, Location]]) -> None:
-    standings = find_or_make(tx, {one.hop for entry, _ in queued for one in entry.recipients})
+    # Recipients by their places: they may be plain (`NewEntry.__reduce__`).
+    standings = find_or_make(tx, {hop for entry, _ in queued for hop, *_ in entry.recipients})
     rows: list[tuple[object, ...]] = []
     coming = []
     for entry, _ in queued:
         for number, one in enumerate(entry.recipients):
-            destination_id = standings[one.hop].destination_id
+            hop, _, due_ms, *_ = one
+            destination_id = standings[hop].destination_id
             rows.append(_recipient_row(destination_id, entry, number, one))
             if entry.lane not in HELD_LANES:
-                coming.append(Coming(destination_id, entry.owner, one.due_ms))
+                coming.append(Coming(destination_id, entry.owner, due_ms))
     _ADD_ENTRY.many(tx, [_entry_row(entry, location) for entry, location in queued])
     held = [_held_row(entry, entry.hold) for entry, _ in queued if entry.hold is not None]
     if held:
@@ -131,20 +133,21 @@ def _held_row(entry: NewEntry, hold: Hold) -> dict[str, Any]:
 
 
 def _recipient_row(destination_id: int, entry: NewEntry, number: int, one: NewRecipient) -> tuple[object, ...]:
+    _, address, due_ms, expires_ms, warn_ms, notify, orcpt = one
     return (
         destination_id,
         int(entry.lane),
         entry.owner,
-        one.due_ms,
+        due_ms,
         entry.entry_id,
         number,
-        one.address,
-        one.address.rpartition("@")[2].lower(),
+        address,
+        address.rpartition("@")[2].lower(),
         entry.size,
-        one.expires_ms,
-        one.warn_ms,
-        one.notify,
-        one.orcpt,
+        expires_ms,
+        warn_ms,
+        notify,
+        orcpt,
         0,
         0,
         "",

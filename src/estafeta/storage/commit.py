@@ -152,11 +152,12 @@ class GroupCommit:
     def _transaction(self, jobs: Sequence[Job]) -> None:
         with self.database.write() as tx:
             self.reached(Step.SQL_BEGUN)
-            results = [_apply(tx, operation, group) for operation, group in _by_operation(jobs)]
+            groups = _by_operation(jobs)
+            results = [_apply(tx, operation, group) for operation, group in groups]
             self._note_packs(tx, jobs)
             self.reached(Step.SQL_APPLIED)
         self.reached(Step.SQL_COMMITTED)
-        for (_, group), outcomes in zip(_by_operation(jobs), results, strict=True):
+        for (_, group), outcomes in zip(groups, results, strict=True):
             for job, outcome in zip(group, outcomes, strict=True):
                 if isinstance(outcome, EstafetaError):
                     job.failure = outcome

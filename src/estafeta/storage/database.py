@@ -11,7 +11,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,7 @@ class Database:
         """
         with self._writing:
             transaction = None
-            with self._my_turn(), _translated():
+            with self._turn or nullcontext(), _translated():
                 conn = self._write_connection()
                 try:
                     with conn.begin():
@@ -122,14 +122,6 @@ class Database:
         self._engine.dispose()
         if self._turn is not None:
             self._turn.close()
-
-    @contextmanager
-    def _my_turn(self) -> Iterator[None]:
-        if self._turn is None:
-            yield
-            return
-        with self._turn:
-            yield
 
     def _write_connection(self) -> Connection:
         if self._writer is None:
@@ -203,7 +195,9 @@ def _set_up_sqlite(dbapi_connection: Any, record: object) -> None:
 def _begin_sqlite(conn: Connection) -> None:
     """A writer takes the write lock at once: one that upgrades later could only fail."""
     writing = conn.get_execution_options().get("estafeta_write", False)
-    conn.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    # Straight on the driver: it is done for every transaction, and SQLAlchemy's way to it costs more than SQLite's.
+    driver: Any = conn.connection.driver_connection
+    driver.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
 @contextmanager

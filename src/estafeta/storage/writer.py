@@ -59,6 +59,8 @@ class WriterServer:
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener.fileno(), selectors.EVENT_READ, self._accept)
         self._peers: dict[socket.socket, bytearray] = {}
+        # Kept, since to make so much room for each message costs more than to read the message.
+        self._room = memoryview(bytearray(_PIECE))
 
     def run(self, idle: Callable[[], None], idle_seconds: float) -> None:
         """Serve. `idle` is called at least every so often, between commits."""
@@ -91,15 +93,15 @@ class WriterServer:
     def _read(self, sock: socket.socket, waiting: list[tuple[socket.socket, int, Job]]) -> None:
         buffer = self._peers[sock]
         try:
-            data = sock.recv(_PIECE)
+            octets = sock.recv_into(self._room)
         except BlockingIOError:
             return
         except OSError:
-            data = b""
-        if not data:
+            octets = 0
+        if not octets:
             self._drop(sock)
             return
-        buffer += data
+        buffer += self._room[:octets]
         for message in _messages(buffer):
             waiting.extend((sock, number, Job(*job)) for number, *job in message)
 
@@ -120,10 +122,13 @@ class WriterServer:
         self._answered()
 
     def _answer(self, sock: socket.socket, answer: object) -> None:
+        data = _encode(answer)
         try:
-            sock.settimeout(_ANSWER_SECONDS)
-            sock.sendall(_encode(answer))
-            sock.setblocking(False)
+            sent = _send_some(sock, data)
+            if sent < len(data):
+                sock.settimeout(_ANSWER_SECONDS)
+                sock.sendall(memoryview(data)[sent:])
+                sock.setblocking(False)
         except OSError as error:
             log.error("a worker did not take its answers: %s", error)
             self._drop(sock)
@@ -264,6 +269,14 @@ class Writer(asyncio.Protocol):
             self._finish(number, None, EstafetaError(Kind.TEMPORARY, _GONE))
         if not self._pending:
             self._idle.set()
+
+
+def _send_some(sock: socket.socket, data: bytes) -> int:
+    """How many octets went at once: all, as a rule."""
+    try:
+        return sock.send(data)
+    except BlockingIOError:
+        return 0
 
 
 def _encode(message: object) -> bytes:

@@ -5,7 +5,7 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from estafeta.mailboxes.change import Expunge
 from estafeta.mailboxes.service import Mailboxes
 from estafeta.mailboxes.storing import StoreFlags
 from estafeta.mailboxes.values import Arrival, Delivery, Flag
-from estafeta.storage.commit import GroupCommit
+from estafeta.storage.commit import GroupCommit, Item
 from estafeta.storage.compact import compact
 from estafeta.storage.database import Database
 from estafeta.storage.packs import DamagedRecordError, Packs
@@ -81,6 +81,11 @@ class WriterThread:
 def broken(tx: object, items: object) -> list[object]:
     """An operation with a bug; here, where a pickle can name it."""
     raise ZeroDivisionError
+
+
+def wordy(tx: object, items: Sequence[Item]) -> list[bytes]:
+    """An operation with much to say."""
+    return [b"x" * item.payload for item in items]
 
 
 @dataclass
@@ -190,6 +195,14 @@ def test_what_was_submitted_before_the_stop_is_done(play) -> None:
         wanted = [site.mailboxes.deliver(arrival(MESSAGE, ANNA), MESSAGE) for _ in range(50)]
         await site.writer.stop()
         assert [future.done() for future in wanted] == [True] * 50
+
+    play(scene)
+
+
+def test_an_answer_longer_than_a_socket_holds_comes_whole(play) -> None:
+    async def scene(site: Site) -> None:
+        octets = 8 << 20
+        assert await site.writer.submit(wordy, octets) == b"x" * octets
 
     play(scene)
 
