@@ -2,8 +2,9 @@
 
 The same messages each time: 4 KiB, each with a DKIM signature (RSA, 2048 bits), from a domain with SPF and DMARC, all
 of which pass. For the checks the client is a stranger, Bayes has learnt enough to judge, and three filters are asked;
-for none it is in `relay.networks`, of whom nothing is asked, and there is no filter. "core" are SPF, DKIM, DMARC,
-filters and Bayes; "all" are those of a new server besides (rules, experience, greylisting, which lets everybody pass).
+for none it is in `relay.networks`, of whom nothing is asked, and there is no filter. First SPF, DKIM, DMARC, filters
+and Bayes, without what else settings can switch off; "all" are those of a new server besides (rules, experience, rates,
+whether the sender's domain exists, greylisting, which lets everybody pass).
 DNS is a server on this machine.
 """
 
@@ -48,10 +49,22 @@ header."X-Mailer" = "*bulk*"
 header.Precedence = ["bulk", "junk"]
 """
 _ON = {"relay.networks": "", "filters.rules": _FILTERS, "bayes.enabled": "true"}
-_REST = {"spam.rules": "true", "spam.reputation": "true", "spam.greylist": "suspicious"}
+_RATES = tuple(f"spam.{name}" for name in ("messages_per_hour", "recipients_per_hour", "domain_messages_per_hour"))
+_REST = {
+    "spam.rules": "true",
+    "spam.reputation": "true",
+    "spam.greylist": "suspicious",
+    "spam.reject_unknown_sender_domain": "true",
+} | dict.fromkeys(_RATES, "10000000")  # counted, and never reached
+_NO_REST = {
+    "spam.rules": "false",
+    "spam.reputation": "false",
+    "spam.greylist": "off",
+    "spam.reject_unknown_sender_domain": "false",
+} | dict.fromkeys(_RATES, "0")
 _STATES = {
     _NONE: {"relay.networks": _OURS, "filters.rules": ""},
-    _CORE: _ON | {"spam.rules": "false", "spam.reputation": "false", "spam.greylist": "off"},
+    _CORE: _ON | _NO_REST,
     "all but Bayes": _ON | _REST | {"bayes.enabled": "false"},
     _ALL: _ON | _REST,
 }
@@ -79,9 +92,7 @@ def run(bench: Bench) -> Section | None:
     file = bench.new_directory() / "messages"
     signed_mail.write(file, messages // 3, key, time.time())
     names = NameServer(signed_mail.zone(key))
-    rates = ("messages_per_hour", "recipients_per_hour", "domain_messages_per_hour")
-    settings = {f"spam.{name}": "10000000" for name in rates}  # counted, and never reached
-    settings |= {"dns.servers": f"127.0.0.1:{names.port}", "limits.exempt_networks": "127.0.0.0/8"}
+    settings = {"dns.servers": f"127.0.0.1:{names.port}", "limits.exempt_networks": "127.0.0.0/8"}
     try:
         with bench.running(Estafeta, _USERS) as server:
             assert isinstance(server, Estafeta)
