@@ -75,13 +75,16 @@ _BETWEEN = 0x9E3779B9
 def features(content: Content, *, pairs: bool = False) -> list[int]:
     """The buckets of a message, each once, in the order of the words: at most `MAX_TOKENS`. `pairs`: also of words
     that stand side by side in the text, as far as there is room. Never raises."""
-    found: list[int] = []
-    for place, words in _words(content, every=pairs):
-        sums = _sums(place, words)
-        found += sums
-        if pairs and not place:
-            found += _pair_sums(sums, words)
-    return list(islice(dict.fromkeys(map(_MASK.__and__, found)), MAX_TOKENS))
+    words: list[str] = []
+    begins: list[int] = []
+    text: list[str] = []  # of what comes last
+    for place, text in _words(content, every=pairs):
+        words += text
+        begins += [_begin(place)] * len(text)
+    sums = list(map(crc32, _octets(words), begins))
+    if pairs:
+        sums += _pair_sums(sums[len(words) - len(text) :], text)
+    return list(islice(dict.fromkeys(map(_MASK.__and__, sums)), MAX_TOKENS))
 
 
 def names(content: Content, *, pairs: bool = False) -> dict[int, str]:
@@ -102,7 +105,7 @@ def names(content: Content, *, pairs: bool = False) -> dict[int, str]:
 
 
 def _sums(place: str, words: list[str]) -> list[int]:
-    return list(map(crc32, _octets(words), repeat(_begin(place)))) if words else []
+    return list(map(crc32, _octets(words), repeat(_begin(place))))
 
 
 @lru_cache(maxsize=64)

@@ -40,7 +40,9 @@ def parse_link(url: str, words: str = "") -> Link | None:
 
 def links_of_text(text: str, most: int) -> list[Link]:
     """The links that stand in plain text, as programs make them clickable; `most` at most."""
-    links = []
+    links: list[Link] = []
+    if "://" not in text:
+        return links
     for found in _IN_TEXT.finditer(text):
         link = parse_link(found.group().rstrip(".,;:!?)]"))
         if link is not None:

@@ -10,7 +10,8 @@ from estafeta.directory.settings_model import Settings
 
 
 @lru_cache(maxsize=16)
-def _changed(lines: tuple[str, ...]) -> dict[str, float]:
+def changed_points(lines: tuple[str, ...]) -> dict[str, float]:
+    """The points that `spam.points_rules` gives, by name."""
     changed = {}
     for line in lines:
         name, _, points = line.partition("=")
@@ -20,4 +21,4 @@ def _changed(lines: tuple[str, ...]) -> dict[str, float]:
 
 def points_of(name: str, default: float, settings: Settings) -> float:
     """What a rule counts on this site; 0: it is switched off."""
-    return _changed(settings.spam.points_rules).get(name, default)
+    return changed_points(settings.spam.points_rules).get(name, default)

@@ -5,6 +5,7 @@ of them: docs/reference/benchmarks.md. `spam.points_rules` gives others.
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from estafeta.directory.settings_model import Settings
@@ -14,7 +15,7 @@ from estafeta.policy.checks import Check, Stage
 from estafeta.policy.facts import Facts
 from estafeta.policy.headerrules import Case
 from estafeta.policy.phrases import Words
-from estafeta.policy.points import points_of
+from estafeta.policy.points import changed_points
 from estafeta.policy.reading import known_reading, reading_of
 from estafeta.policy.verdict import Verdict, scored
 
@@ -97,8 +98,14 @@ def judge(facts: Facts, settings: Settings) -> Sequence[Verdict]:
     words = Words(f"{subject} {reading.plain[:MAX_WORDS]} {reading.seen[:MAX_WORDS]}")
     case = Case(facts, fields, reading, subject, words)
     verdicts = []
-    for rule in RULES:
-        points = points_of(rule.name, rule.points, settings)
-        if points and (found := rule.finds(case)):
-            verdicts.append(scored(points, found, rule.name))
+    for name, points, finds in _asked(settings.spam.points_rules):
+        if found := finds(case):
+            verdicts.append(scored(points, found, name))
     return verdicts
+
+
+@lru_cache(maxsize=16)
+def _asked(lines: tuple[str, ...]) -> tuple[Rule, ...]:
+    """Those that count on a site with these `spam.points_rules`, with its points."""
+    asked = (rule._replace(points=changed_points(lines).get(rule.name, rule.points)) for rule in RULES)
+    return tuple(rule for rule in asked if rule.points)
