@@ -80,9 +80,13 @@ class Group:
         """Proportional set size: memory in use, shared pages divided among those that share them."""
         return sum(_pss(pid) for pid in self.pids())
 
+    def rss_bytes(self) -> list[int]:
+        """What each process has resident, shared pages in full; the oldest first."""
+        return [_resident(pid) for pid in sorted(self.pids())]
+
     def largest_rss_bytes(self) -> int:
         """What the largest process has resident, shared pages in full."""
-        return max(map(_resident, self.pids()), default=0)
+        return max(self.rss_bytes(), default=0)
 
     def largest_pss_bytes(self) -> int:
         """The most that one process has, its part of shared pages."""
