@@ -1,6 +1,5 @@
 """Hosts that are known without DNS: what the setting `routing.host_table` says, and `localhost` (RFC 6761 6.3)."""
 
-import ipaddress
 from collections.abc import Iterable
 
 from estafeta.routing.parsing import parse_host
@@ -34,6 +33,6 @@ class HostTable:
         """The IPv6 addresses of a host of the table."""
         return tuple(address for address in self._addresses.get(name, ()) if ":" in address)
 
-    def ptr(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> tuple[str, ...]:
-        """The names of an address of the table."""
-        return self._names.get(str(address), ())
+    def ptr(self, address: str) -> tuple[str, ...]:
+        """The names of an IP address of the table, which is given as `str` of `ipaddress` writes it."""
+        return self._names.get(address, ())
