@@ -270,3 +270,25 @@ def test_who_asks_about_one_message_does_not_wait_for_another():
         thread.join(20)
     assert go_on.is_set()
     assert len(once) == 1
+
+
+@given(
+    st.sampled_from(["text/plain", "text/html", 'text/plain; charset="utf-8"', "TEXT/X; name=a.zip", "image/png", ""]),
+    st.sampled_from(["", "7bit", "8BIT", "binary", "base64", "quoted-printable", "x-uuencode", "7bit, base64"]),
+    st.sampled_from(["", "attachment", "inline", "attachment; filename=a.eml"]),
+    st.sampled_from(
+        [b"", b"Hello\r\n", b"UEsDBAoAAAA=\r\n", b"PK\3\4", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"a" * 70_000]
+    ),
+    st.integers(0, 2),
+)
+def test_a_short_letter_is_read_as_any_other(
+    media: str, encoding: str, disposition: str, body: bytes, cut: int
+) -> None:
+    fields = (("Content-Type", media), ("Content-Transfer-Encoding", encoding), ("Content-Disposition", disposition))
+    header = b"".join(f"{name}: {value}\r\n".encode() for name, value in fields if value)
+    pieces = (body[:cut], body[cut:]) if cut else (body,)
+    quick = read_parts(header, lambda: iter(pieces), size=len(body))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits._Reader, "_letter", lambda *_: False)
+        slow = read_parts(header, lambda: iter(pieces), size=len(body))
+    assert (quick, quick.beyond) == (slow, slow.beyond)
