@@ -71,11 +71,7 @@ def file_arrivals(tx: Transaction, arrivals: Sequence[tuple[Arrival, Location, i
 
 
 def _mailboxes_of(arrivals: Sequence[tuple[Arrival, Location, int]]) -> set[tuple[AccountId, MailboxId]]:
-    return {
-        (account_id, mailbox_id)
-        for arrival, _, _ in arrivals
-        for account_id, mailbox_id, *_ in arrival.deliveries  # they may be plain
-    }
+    return {(account_id, mailbox_id) for arrival, _, _ in arrivals for account_id, mailbox_id, *_ in arrival.deliveries}
 
 
 def _with_junk_found(
@@ -88,8 +84,7 @@ def _with_junk_found(
 
 
 def _junk_placed(arrival: Arrival, found: dict[AccountId, MailboxId]) -> Arrival:
-    deliveries = [Delivery(*one) for one in arrival.deliveries]
-    placed = [d._replace(mailbox_id=found[d.account_id]) if d.mailbox_id == JUNK else d for d in deliveries]
+    placed = [d._replace(mailbox_id=found[d.account_id]) if d.mailbox_id == JUNK else d for d in arrival.deliveries]
     return arrival._replace(deliveries=tuple(placed))
 
 
@@ -171,8 +166,21 @@ class _Batch:
 
 def content_row(summary: MessageSummary, location: Location, refs: int, ident: int = 0) -> tuple[object, ...]:
     """The row of a new content that `refs` messages refer to. `ident`: the message in the journal."""
-    # Both begin as the columns do: the summary's are from `header_size` to `preview`.
-    return (*location, refs, False, *summary[1:6], ident)
+    return (
+        location.content_id,
+        location.pack_id,
+        location.offset,
+        location.length,
+        location.size,
+        refs,
+        False,
+        summary.header_size,
+        summary.envelope,
+        summary.bodystructure,
+        summary.structure,
+        summary.preview,
+        ident,
+    )
 
 
 def _load(

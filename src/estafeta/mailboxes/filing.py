@@ -19,20 +19,18 @@ def filing_records(
 ) -> list[Record]:
     """The records of an arrival that has some, with those of its deliveries (`outcomes`, in order) behind them. `size`
     in octets, as stored. `queued`: it is taken whatever became of these."""
-    # By their place: deliveries and records may be plain (`Arrival.__reduce__`).
     records = list(arrival.records)
-    message_id = arrival.ident or records[0][0]
+    message_id = arrival.ident or records[0].message_id
     taken = queued
-    for (*_, address), outcome in zip(arrival.deliveries, outcomes, strict=True):
+    for delivery, outcome in zip(arrival.deliveries, outcomes, strict=True):
         if isinstance(outcome, Delivered):
             taken = True
-            account_id, mailbox_id, uid, _ = outcome
-            place = f'{{"mailbox": "{account_id}/{mailbox_id}/{uid}"}}'
-            records.append(Record(message_id, _FILED, address, "", size, "", place))
+            place = f'{{"mailbox": "{outcome.account_id}/{outcome.mailbox_id}/{outcome.uid}"}}'
+            records.append(Record(message_id, _FILED, delivery.address, "", size, "", place))
         else:
             reason = outcome.private or outcome.public
-            records.append(Record(message_id, _NOT_FILED, address, "", size, reason))
+            records.append(Record(message_id, _NOT_FILED, delivery.address, "", size, reason))
     if not taken:
         reason = next((outcome.public for outcome in outcomes if isinstance(outcome, EstafetaError)), "")
-        records.append(Record(message_id, Code.REJECTED, "", Record(*arrival.records[0]).peer, size, reason))
+        records.append(Record(message_id, Code.REJECTED, "", arrival.records[0].peer, size, reason))
     return records

@@ -71,13 +71,6 @@ class Arrival(NamedTuple):
     records: tuple[Record, ...] = ()
     ident: int = 0
 
-    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
-        """Pickled with plain tuples in it: to pickle a named one calls Python, and to read it again. So operations,
-        which come to the writer with it, take the fields of what it holds by their place."""
-        summary, deliveries, internal_date_ms, save_date_ms, records, ident = self
-        parts = tuple(summary), tuple([tuple(one) for one in deliveries])
-        return Arrival, (*parts, internal_date_ms, save_date_ms, tuple([tuple(one) for one in records]), ident)
-
 
 class Delivered(NamedTuple):
     """Where a delivery went."""

@@ -14,7 +14,7 @@ from sqlalchemy import insert
 from estafeta.journal.records import Record
 from estafeta.journal.writing import write_records
 from estafeta.mail.scan import MessageSummary
-from estafeta.mailboxes.deliver import ADD_CONTENT, Outcome, file_arrivals
+from estafeta.mailboxes.deliver import ADD_CONTENT, Outcome, content_row, file_arrivals
 from estafeta.queue.destinations import Coming, bring, find_or_make
 from estafeta.queue.tables import entries, quarantine, recipients
 from estafeta.queue.values import HELD_LANES, Acceptance, Accepted, Hold, Lane, NewEntry, NewRecipient
@@ -73,22 +73,20 @@ def _file(tx: Transaction, pairs: Sequence[tuple[Acceptance, Location]]) -> list
 def _content_row(entry_id: int, summary: MessageSummary, location: Location) -> tuple[object, ...]:
     """A content to which only the queue refers: what mail programs are told of a message is left out, since nobody
     asks, and writing it would cost as much as all the rest."""
-    header_size = summary[1]
-    return (*location, 1, False, header_size, b"", b"", b"", "", entry_id)
+    bare = summary._replace(envelope=b"", bodystructure=b"", structure=b"", preview="")
+    return content_row(bare, location, 1, entry_id)
 
 
 def _queue(tx: Transaction, queued: Sequence[tuple[NewEntry, Location]]) -> None:
-    # Recipients by their places: they may be plain (`NewEntry.__reduce__`).
-    standings = find_or_make(tx, {hop for entry, _ in queued for hop, *_ in entry.recipients})
+    standings = find_or_make(tx, {one.hop for entry, _ in queued for one in entry.recipients})
     rows: list[tuple[object, ...]] = []
     coming = []
     for entry, _ in queued:
         for number, one in enumerate(entry.recipients):
-            hop, _, due_ms, *_ = one
-            destination_id = standings[hop].destination_id
+            destination_id = standings[one.hop].destination_id
             rows.append(_recipient_row(destination_id, entry, number, one))
             if entry.lane not in HELD_LANES:
-                coming.append(Coming(destination_id, entry.owner, due_ms))
+                coming.append(Coming(destination_id, entry.owner, one.due_ms))
     _ADD_ENTRY.many(tx, [_entry_row(entry, location) for entry, location in queued])
     held = [_held_row(entry, entry.hold) for entry, _ in queued if entry.hold is not None]
     if held:
@@ -133,21 +131,20 @@ def _held_row(entry: NewEntry, hold: Hold) -> dict[str, Any]:
 
 
 def _recipient_row(destination_id: int, entry: NewEntry, number: int, one: NewRecipient) -> tuple[object, ...]:
-    _, address, due_ms, expires_ms, warn_ms, notify, orcpt = one
     return (
         destination_id,
         int(entry.lane),
         entry.owner,
-        due_ms,
+        one.due_ms,
         entry.entry_id,
         number,
-        address,
-        address.rpartition("@")[2].lower(),
+        one.address,
+        one.address.rpartition("@")[2].lower(),
         entry.size,
-        expires_ms,
-        warn_ms,
-        notify,
-        orcpt,
+        one.expires_ms,
+        one.warn_ms,
+        one.notify,
+        one.orcpt,
         0,
         0,
         "",

@@ -94,12 +94,6 @@ class NewEntry(NamedTuple):
     subject: str = ""
     hold: Hold | None = None
 
-    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
-        """Pickled with plain tuples and numbers in it, as `Arrival` is."""
-        entry_id, sender, owner, recipients, size, created_ms, lane, flags, *rest = self
-        plain = tuple([tuple(one) for one in recipients])
-        return NewEntry, (entry_id, sender, owner, plain, size, created_ms, int(lane), int(flags), *rest)
-
 
 class Acceptance(NamedTuple):
     """A message to take in: into mailboxes here (`arrival`, with its deliveries), into the queue (`entry`), or both;
@@ -109,11 +103,6 @@ class Acceptance(NamedTuple):
     arrival: Arrival | None = None
     entry: NewEntry | None = None
     records: tuple[Record, ...] = ()
-
-    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
-        """Pickled with plain tuples in it, as `Arrival` is."""
-        summary, arrival, entry, records = self
-        return Acceptance, (tuple(summary), arrival, entry, tuple([tuple(one) for one in records]))
 
 
 class Accepted(NamedTuple):
