@@ -6,11 +6,12 @@ left of it. Only what is proven counts for a domain: nobody uses up what another
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import cast
 
 from estafeta.core.clock import Clock
 from estafeta.directory.settings_model import Settings
 from estafeta.directory.settings_spam import Spam
-from estafeta.policy.chain import who_is
+from estafeta.policy.chain import Lost, who_is
 from estafeta.policy.checks import Check, Stage, Who
 from estafeta.policy.experience import is_good
 from estafeta.policy.experience_store import ExperienceStore
@@ -29,6 +30,8 @@ MAX_COUNTED = 20_000
 GOOD_TIMES = 10
 #: Recipients within the hour before their share that does not exist says anything.
 LEAST_RECIPIENTS = 20
+
+_DOMAINS = "domain-rates"
 
 
 class Counts:
@@ -77,8 +80,8 @@ class Rates:
         return (
             Check("rates", Stage.MAIL, "messages, recipients and unknown recipients of the client's network",
                   self._judge_network, self._find_network, light=True),
-            Check("domain-rates", Stage.CONTENT, "messages of the domains that stand behind this one",
-                  self._judge_domains, on=lambda settings: settings.spam.domain_messages_per_hour > 0),
+            Check(_DOMAINS, Stage.CONTENT, "messages of the domains that stand behind this one", self._judge_domains,
+                  _find_domains, on=lambda settings: settings.spam.domain_messages_per_hour > 0, light=True),
         )  # fmt: skip
 
     def learner(self) -> Learner:
@@ -115,10 +118,8 @@ class Rates:
         return (deferred("Too much mail from your network; try again later", excess),)
 
     def _judge_domains(self, facts: Facts, settings: Settings) -> Sequence[Verdict]:
-        if is_allowed(facts):
-            return ()
         most = settings.spam.domain_messages_per_hour
-        for domain in identities_of(facts).organizations:
+        for domain in _counted(facts):
             number = self._domains.of(domain)
             if number >= most:
                 words = f"{number} messages of {domain} within the hour"
@@ -131,9 +132,19 @@ class Rates:
         network = network_of(facts.peer)
         self._messages.add(network)
         self._recipients.add(network, len(facts.recipients))
-        for domain in identities_of(facts).organizations if judgement.decisive.accepted else ():
+        for domain in _counted(facts) if judgement.decisive.accepted else ():
             self._domains.add(domain)
 
     def _refused(self, facts: Facts, verdict: Verdict) -> None:
         if verdict.reason == "unknown" and who_is(facts) is Who.STRANGERS:
             self._unknown.add(network_of(facts.peer))
+
+
+async def _find_domains(facts: Facts, settings: Settings) -> tuple[str, ...]:
+    """Those that are counted."""
+    return () if is_allowed(facts) else identities_of(facts).organizations
+
+
+def _counted(facts: Facts) -> tuple[str, ...]:
+    found = facts.found.get(_DOMAINS, ())
+    return () if isinstance(found, Lost) else cast("tuple[str, ...]", found)
