@@ -18,12 +18,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 _numbers = itertools.count()
 _PR_SET_PDEATHSIG = 1
 _MAX_FILES = 65536  # a usual limit; Postfix closes every possible descriptor when it starts
+_REMOVALS = 40
 
 
 class Group:
@@ -105,7 +107,7 @@ class Group:
                 _kill(pid)
             time.sleep(0.05)
         if self._directory:
-            self._directory.rmdir()
+            _remove(self._directory)
 
     def _reap(self) -> list[int]:
         for process in self._roots:
@@ -129,6 +131,15 @@ def _make_cgroup() -> Path | None:
         return directory
     directory.rmdir()
     return None
+
+
+def _remove(directory: Path) -> None:
+    """A process that was reaped may stand in its group for a moment."""
+    for _ in range(_REMOVALS):
+        with suppress(OSError):
+            directory.rmdir()
+            return
+        time.sleep(0.05)
 
 
 def _stat(pid: int) -> list[str]:
