@@ -71,11 +71,11 @@ class _Commands(UserDict[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         if self.data[name] is None:
-            self.data |= _commands_of(FILES[name])
+            self.data |= commands_of(FILES[name])
         return self.data[name]
 
 
-def _commands_of(file: str) -> dict[str, Any]:
+def commands_of(file: str) -> dict[str, Any]:
     """What a file of this package puts on the command line."""
     module = import_module(f"estafeta.cli.{file}")
     app = typer.Typer(rich_markup_mode=None)

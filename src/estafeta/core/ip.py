@@ -8,12 +8,14 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Ip(NamedTuple):
-    """`text`: as it is compared with those in DNS. `number`: as an integer. `four`: it is an IPv4 address."""
+    """`text`: as it is compared with those in DNS. `number`: as an integer. `four`: it is an IPv4 address. `reverse`:
+    the name of its PTR records."""
 
     address: IpAddress
     text: str
     number: int
     four: bool
+    reverse: str
 
 
 @lru_cache(maxsize=4096)
@@ -24,4 +26,4 @@ def find_ip(text: str) -> Ip | None:
     except ValueError:
         return None
     address = getattr(address, "ipv4_mapped", None) or address
-    return Ip(address, str(address), int(address), address.version == 4)
+    return Ip(address, str(address), int(address), address.version == 4, address.reverse_pointer)

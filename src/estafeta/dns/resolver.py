@@ -13,12 +13,12 @@ import ipaddress
 import re
 import time
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import dns.name
 
+from estafeta.core.ip import find_ip
 from estafeta.dns.cache import AnswerCache, Key
 from estafeta.dns.exchange import exchange
 from estafeta.dns.hosttable import HostTable
@@ -130,14 +130,13 @@ class DnsResolver:
 
     async def ptr(self, address: str) -> Answer[str]:
         """Names of an IP address, which is given as text."""
-        reverse = _reverse(address)
-        if reverse is None:
+        ip = find_ip(address)
+        if ip is None:
             return _no_name(address)
-        text, name = reverse
-        names = self._hosts.ptr(text)
+        names = self._hosts.ptr(ip.text)
         if names:
             return _of_table(address, names)
-        return await self._find(name, "PTR", _read_ptr)
+        return await self._find(ip.reverse, "PTR", _read_ptr)
 
     def _configure(
         self, servers: Sequence[str], seconds: float, validating: bool, max_entries: int, hosts: HostTable
@@ -239,16 +238,6 @@ class DnsResolver:
         if len(data) > _LARGE:
             return await asyncio.to_thread(read_reply, data, question)
         return read_reply(data, question)
-
-
-@lru_cache(maxsize=4096)
-def _reverse(address: str) -> tuple[str, str] | None:
-    """An IP address as it is compared, and the name of its PTR records; None for what is none."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return None
-    return str(ip), ip.reverse_pointer.partition("%")[0]
 
 
 def host_name(text: str) -> str:

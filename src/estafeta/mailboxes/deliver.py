@@ -99,15 +99,12 @@ class _Batch:
         self._records: list[Record] = []
 
     def take(self, arrival: Arrival, location: Location, elsewhere: int) -> list[Outcome]:
-        summary, deliveries, internal_date_ms, save_date_ms, records, ident = arrival
-        dates = (internal_date_ms, save_date_ms)
-        outcomes = [self._deliver(delivery, dates, location) for delivery in deliveries]
-        refs = elsewhere
-        for outcome in outcomes:
-            refs += isinstance(outcome, Delivered)
+        dates = (arrival.internal_date_ms, arrival.save_date_ms)
+        outcomes = [self._deliver(delivery, dates, location) for delivery in arrival.deliveries]
+        refs = sum(isinstance(outcome, Delivered) for outcome in outcomes) + elsewhere
         if refs:
-            self._contents.append(content_row(summary, location, refs, ident))
-        if records:
+            self._contents.append(content_row(arrival.summary, location, refs, arrival.ident))
+        if arrival.records:
             self._records += filing_records(arrival, outcomes, location.size, queued=elsewhere > 0)
         return outcomes
 
@@ -117,7 +114,7 @@ class _Batch:
         box = self._boxes.get((account_id, mailbox_id))
         if box is None:
             return EstafetaError(Kind.NOT_FOUND, "There is no such mailbox.")
-        content_id, _, _, _, size = location
+        size = location.size
         if quota_bytes and account.octets + account.added_octets + size > quota_bytes:
             return EstafetaError(Kind.QUOTA, "The mailbox is full.")
         if quota_messages and account.messages + account.added >= quota_messages:
@@ -133,7 +130,8 @@ class _Batch:
         box.unseen += not flags & _SEEN
         box.deleted += bool(flags & _DELETED)
         words = box.spell(keywords) if keywords else ""
-        self._messages.append((account_id, mailbox_id, uid, content_id, modseq, modseq, flags, words, *dates, size))
+        place = (account_id, mailbox_id, uid, location.content_id)
+        self._messages.append((*place, modseq, modseq, flags, words, *dates, size))
         return Delivered(account_id, mailbox_id, uid, modseq)
 
     def write(self, tx: Transaction) -> None:

@@ -51,7 +51,7 @@ class Chain:
             for who in Who
         }
 
-    def wanted(self, stage: Stage, facts: Facts) -> "Wanted":
+    def wanted(self, stage: Stage, facts: Facts) -> Wanted:
         """What is asked at a stage."""
         return self._rows[stage, who_is(facts)]
 

@@ -86,12 +86,6 @@ def _compiled(text: str) -> tuple[_Compiled, ...]:
         return ()
 
 
-@lru_cache(maxsize=8)
-def _ask_parts(text: str) -> bool:
-    """Whether one of the filters of a setting wants to know the parts of a message."""
-    return any(one.filter.asks_parts for one in _compiled(text))
-
-
 # Parts
 
 
@@ -101,7 +95,7 @@ async def find_parts(facts: Facts, settings: Settings) -> frozenset[str] | None:
     if content is None:
         return None
     ours = facts.account is not None or facts.trusted
-    asked = _ask_parts(settings.filters.rules)
+    asked = any(one.filter.asks_parts for one in _compiled(settings.filters.rules))
     if ours and not asked:
         return None
     if not asked and _is_plain(content):

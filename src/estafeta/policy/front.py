@@ -1,7 +1,6 @@
 """The fields that policy writes in front of a message that came in: Authentication-Results (RFC 8601) and our own."""
 
 from collections.abc import Iterator
-from functools import lru_cache
 
 from estafeta.directory.model import LocalTarget
 from estafeta.directory.settings_model import Settings
@@ -17,13 +16,7 @@ from estafeta.policy.scanners.milters import edited_header
 from estafeta.trust.arc import ArcResult, ChainStatus
 from estafeta.trust.authresults import MethodResult, Property, encode_auth_results
 from estafeta.trust.dkim import DkimResult
-from estafeta.trust.dmarc import DmarcOutcome
-from estafeta.trust.dmarcrecord import Policy
-from estafeta.trust.iprev import ClientName
-from estafeta.trust.spfrecord import SpfStatus
 
-# Of a client, a sender and an author, whose next message has the same.
-_REMEMBERED = 1024
 # Those whose lookup may have been given up (RFC 8601 2.7): later it might have been otherwise.
 _METHODS = ("spf", "dkim", "arc", "dmarc", "bimi")
 
@@ -59,43 +52,28 @@ def method_results(facts: Facts) -> list[MethodResult]:
     results = []
     name = name_of(facts)
     if name is not None:
-        results.append(_iprev(facts.peer, name))
+        properties = (Property("policy", "iprev", facts.peer), *_named("smtp", "client-name", name.name))
+        results.append(MethodResult("iprev", str(name.result), name.problem, properties))
     if facts.account is not None:
         results.append(MethodResult("auth", "pass", properties=(Property("smtp", "auth", facts.account.address),)))
     spf = spf_of(facts)
     if spf is not None:
-        results.append(_spf(str(facts.sender or ""), facts.helo, spf.result, spf.problem))
+        said = _named("smtp", "mailfrom", str(facts.sender or "")) or _named("smtp", "helo", facts.helo)
+        results.append(MethodResult("spf", str(spf.result), spf.problem, said))
     results += [_dkim(one) for one in dkim_of(facts)]
     chain = arc_of(facts)
     if chain is not None and chain.status is not ChainStatus.NONE:
         results.append(MethodResult("arc", str(chain.status), chain.reason, _arc(chain, facts.peer)))
     dmarc = dmarc_of(facts)
     if dmarc is not None:
-        results.append(_dmarc(dmarc.outcome, dmarc.reason, dmarc.domain, dmarc.policy))
+        properties = (*_named("header", "from", dmarc.domain), *_named("policy", "dmarc", str(dmarc.policy)))
+        results.append(MethodResult("dmarc", str(dmarc.outcome), dmarc.reason, properties))
     results += bimi_words(facts)
     return results + [
         MethodResult(method, "temperror", lost.reason)
         for method in _METHODS
         if isinstance(lost := facts.found.get(method), Lost)
     ]
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _iprev(peer: str, name: ClientName) -> MethodResult:
-    properties = (Property("policy", "iprev", peer), *_named("smtp", "client-name", name.name))
-    return MethodResult("iprev", str(name.result), name.problem, properties)
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _spf(sender: str, helo: str, result: SpfStatus, problem: str) -> MethodResult:
-    said = _named("smtp", "mailfrom", sender) or _named("smtp", "helo", helo)
-    return MethodResult("spf", str(result), problem, said)
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _dmarc(outcome: DmarcOutcome, reason: str, domain: str, policy: Policy) -> MethodResult:
-    properties = (*_named("header", "from", domain), *_named("policy", "dmarc", str(policy)))
-    return MethodResult("dmarc", str(outcome), reason, properties)
 
 
 def _arc(chain: ArcResult, peer: str) -> tuple[Property, ...]:

@@ -54,8 +54,7 @@ class Judgement(NamedTuple):
 
     def score_for(self, account_id: int) -> float:
         """The points as they count for one mailbox."""
-        own = [verdict.score for verdict in self.verdicts if verdict.account == account_id != 0]
-        return self.score + sum(own) if own else self.score
+        return self.score + sum(verdict.score for verdict in self.verdicts if verdict.account == account_id != 0)
 
     def is_junk_for(self, account_id: int) -> bool:
         """Whether it is filed in Junk there."""
@@ -64,24 +63,17 @@ class Judgement(NamedTuple):
     def records(self, ident: int, sender: str, peer: str) -> tuple[Record, ...]:
         """What the journal says of the checks: one record, with each reason and its points, and whose mailbox it is
         about where that is one only."""
-        if not self.verdicts:
-            return ()
         told = [
             [verdict.check, round(verdict.score, 2), _WORDS[verdict.action], verdict.reason[:300]]
             + ([verdict.account] if verdict.account else [])
-            for verdict in self._in_order()
+            # What is about one mailbox comes last: there may be many of these, and not all is told.
+            for verdict in sorted(self.verdicts, key=lambda one: one.account != 0)
             if verdict.reason
         ]
         if not told:
             return ()
         words = f"{self.outcome}; {self.score:.1f} of {self.junk_score:.1f} points"
         return (Record(ident, Code.CHECKED, sender, peer, text=words, detail=detail(checks=told[:_MOST_TOLD])),)
-
-    def _in_order(self) -> Sequence[Verdict]:
-        """What is about one mailbox comes last: there may be many of these, and not all is told."""
-        if not any(verdict.account for verdict in self.verdicts):
-            return self.verdicts
-        return sorted(self.verdicts, key=lambda one: one.account != 0)
 
     @property
     def outcome(self) -> str:

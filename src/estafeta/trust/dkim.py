@@ -244,20 +244,9 @@ def _with_key(
 
 
 def _judge_one(fields: Fields, case: Candidate, body: BodyDigest, accept_partial: bool) -> DkimResult:
-    _, _, key, found = case
     word, reason, unsigned = _judged(fields, case, body, accept_partial)
-    return DkimResult(
-        word,
-        reason,
-        found.domain,
-        found.selector,
-        found.identity,
-        found.algorithm,
-        key.bits,
-        found.mark,
-        key.testing,
-        unsigned,
-    )
+    key = case.key
+    return case.found._replace(word=word, reason=reason, bits=key.bits, testing=key.testing, unsigned_octets=unsigned)
 
 
 def _judged(fields: Fields, case: Candidate, body: BodyDigest, accept_partial: bool) -> tuple[DkimWord, str, int]:

@@ -113,7 +113,7 @@ def address_question(address: str) -> str:
     found = find_ip(address)
     if found is None or any(found.address in network for network in _OWN):
         return ""
-    return found.address.reverse_pointer.rpartition(".")[0].rpartition(".")[0]
+    return found.reverse.rpartition(".")[0].rpartition(".")[0]
 
 
 async def _ask(lookups: Lookups, dns_list: DnsList, question: str, subject: str, never: str) -> Listing | None:

@@ -129,17 +129,12 @@ def read_tags(value: bytes, required: Sequence[str]) -> dict[str, str]:
         raise SignatureError(str(error)) from None
     if "v" in required and "v" in tags and tags["v"] != "1":
         raise SignatureError("it has another version than 1", permanent=True)
-    if not all(map(tags.get, required)):
-        _require(tags, required)
-    return tags
-
-
-def _require(tags: dict[str, str], required: Sequence[str]) -> None:
     for name in required:
         if name not in tags:
             raise SignatureError(f"it has no tag {name}=", permanent=True)
         if not tags[name] and name != "h":
             raise SignatureError(f"its tag {name}= is empty")
+    return tags
 
 
 def read_algorithm(tags: dict[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from estafeta.app.home import Home
 from estafeta.app.node_file import Choices
 from estafeta.app.setup import set_up
 from estafeta.app.stores import populate
-from estafeta.cli import main
+from estafeta.cli import commands, main
+from estafeta.cli.commands import FILES, commands_of
 
 
 @dataclass(frozen=True)
@@ -376,6 +378,20 @@ def test_interrupted(run: Run, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("estafeta.app.config.parse_config", interrupt)
     result = run("status")
     assert (result.status, result.err) == (130, "estafeta: interrupted.\n")
+
+
+@pytest.mark.parametrize("file", sorted(set(FILES.values())))
+def test_each_command_is_found_in_its_file(file: str):
+    assert set(commands_of(file)) == {name for name, place in FILES.items() if place == file}
+
+
+def test_each_file_of_commands_is_named():
+    folder = Path(commands.__file__).parent
+    files = {
+        path.stem for path in folder.glob("*.py") if re.search(r"(?m)^(def add_commands|commands = )", path.read_text())
+    }
+    # What is in these is put into the groups of `dmarc` and `policy`.
+    assert files - set(FILES.values()) == {"dmarc_more", "scanners"}
 
 
 def test_help_imports_nothing_dear():

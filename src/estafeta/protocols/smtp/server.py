@@ -97,13 +97,12 @@ class SmtpServer(TransactionConversation):
         return False
 
     def _read_command(self) -> bool:
-        source = self._input
-        if source.pos >= len(source.data):
+        if not self._input:
             return False
         if not self._spoken and self._is_tls_handshake():
             self._end_with(replies.NOT_A_MAIL_CLIENT)
             return True
-        line = source.line(self.settings.max_line, self._auth_line, accept_lf=self._accept_lf)
+        line = self._input.line(self.settings.max_line, self._auth_line, accept_lf=self._accept_lf)
         if line is None:
             return False
         if isinstance(line, bytes):
